@@ -1,0 +1,1 @@
+//! Sandboxed execution of phase plugins: a façade over wasmtime.

@@ -1,0 +1,1 @@
+//! Case folders for phase plugins: input.yaml in, expected.yaml out.

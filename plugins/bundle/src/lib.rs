@@ -1,0 +1,1 @@
+//! The bundled phases as component bytes.

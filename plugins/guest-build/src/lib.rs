@@ -1,0 +1,1 @@
+//! Builds guest components from a build script.

@@ -1,0 +1,1 @@
+//! Guest SDK: write a phase plugin.
