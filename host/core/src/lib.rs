@@ -1,1 +1,17 @@
-//! From a resolved Experiment to the objects it wants: pure but for calling plugins.
+//! From an Experiment to the objects that it wants: the operator's logic, without a Kubernetes client.
+//!
+//! The modules are the way of the data: [`resolve`], [`validate`], [`slots`], [`invoke`], [`compose`]; [`pipeline`] is their table
+//! of contents, and [`render`] runs them over files, after [`admission`] has judged an Experiment as the API server does.
+
+pub mod admission;
+pub mod compose;
+pub mod experiment;
+pub mod finding;
+pub mod invoke;
+pub mod pipeline;
+pub mod placement;
+pub mod render;
+pub mod resolve;
+pub mod slots;
+pub mod validate;
+pub mod yaml;

@@ -1,0 +1,340 @@
+//! How the workflow parts of all phases become one `spec`.
+//!
+//! Objects merge; a scalar that two phases give must be the same; a list follows the rule in [`LIST_RULES`]. Nothing is ever
+//! overwritten: two phases that disagree are an error that names both, so the order of phases decides only where order is the
+//! meaning (steps, events, env).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// How the lists at one path combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ListRule {
+    /// Entries with the same value of this key must be equal, and count once.
+    By(&'static str),
+    /// All entries, in the order of phases.
+    Append,
+    /// One phase writes the list, whole.
+    Atomic,
+}
+
+/// Every path whose list is not [`ListRule::Atomic`]. `steps` is not here: it is [`chain`]ed, one entry a phase.
+const LIST_RULES: &[(&str, ListRule)] = &[
+    ("container.env", ListRule::By("name")),
+    ("content.files", ListRule::By("path")),
+    ("events", ListRule::Append),
+];
+
+/// The workflow part of one phase.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) phase: &'a str,
+    pub(super) workflow: &'a Map<String, Value>,
+}
+
+/// Why parts do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// Two phases disagree.
+    #[error("phases `{first}` and `{second}` both set `{path}`, to different values; change the settings of one, or disable it")]
+    Conflict {
+        /// The phase that comes first in the chain.
+        first: String,
+        /// The phase that comes later.
+        second: String,
+        /// Where in the workflow's `spec`.
+        path: String,
+    },
+    /// A `null` would delete a field on apply.
+    #[error("phase `{phase}` sets `{path}` to null; leave the key out instead")]
+    Null {
+        /// The phase that says so.
+        phase: String,
+        /// Where in the workflow's `spec`.
+        path: String,
+    },
+    /// An entry of a keyed list has no key, or the list holds something else than objects.
+    #[error("phase `{phase}`: an entry of `{path}` lacks the text `{key}` that tells entries apart")]
+    NoKey {
+        /// The phase that says so.
+        phase: String,
+        /// The list.
+        path: String,
+        /// The missing key.
+        key: &'static str,
+    },
+    /// `steps` is no list.
+    #[error("phase `{phase}`: expected a list of objects under `steps`, found {found} at `{path}`")]
+    Steps {
+        /// The phase that says so.
+        phase: String,
+        /// Where.
+        path: String,
+        /// What is there instead.
+        found: &'static str,
+    },
+}
+
+/// A merged value that remembers the phase that wrote it first.
+struct Node<'a> {
+    writer: &'a str,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    Object(BTreeMap<&'a str, Node<'a>>),
+    Whole(&'a Value),
+    Keyed(Vec<KeyedEntry<'a>>),
+    Appended(Vec<&'a Value>),
+}
+
+struct KeyedEntry<'a> {
+    id: &'a str,
+    phase: &'a str,
+    value: &'a Value,
+}
+
+/// The `spec` of the workflow: `parts` in the order of the chain, merged.
+pub(super) fn merge(parts: &[Part<'_>]) -> Result<Map<String, Value>, Vec<MergeError>> {
+    let mut errors = Vec::new();
+    let mut root = BTreeMap::new();
+    for part in parts {
+        let fields = part.workflow.iter().filter(|(key, _)| key.as_str() != "steps");
+        for (key, value) in fields {
+            insert(&mut root, part.phase, key, key.clone(), value, &mut errors);
+        }
+    }
+    let steps = chain(parts, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut spec = into_map(root);
+    if !steps.is_empty() {
+        spec.insert("steps".into(), Value::Array(steps));
+    }
+    Ok(spec)
+}
+
+/// One entry of `spec.steps` a phase, named after it. A single unnamed step is that entry; anything else becomes its children.
+fn chain(parts: &[Part<'_>], errors: &mut Vec<MergeError>) -> Vec<Value> {
+    let mut chain = Vec::new();
+    for part in parts {
+        match part.workflow.get("steps").map(|steps| check_steps(part.phase, steps)) {
+            None => {}
+            Some(Ok(steps)) => chain.extend(entry(part.phase, steps)),
+            Some(Err(error)) => errors.push(error),
+        }
+    }
+    chain
+}
+
+fn check_steps<'a>(phase: &str, steps: &'a Value) -> Result<&'a [Value], MergeError> {
+    let wrong = |path, found| MergeError::Steps { phase: phase.to_owned(), path, found: kind_of(found) };
+    if let Some(path) = find_null(steps, "steps".to_owned()) {
+        return Err(MergeError::Null { phase: phase.to_owned(), path });
+    }
+    let entries = steps.as_array().ok_or_else(|| wrong("steps".to_owned(), steps))?;
+    match entries.iter().position(|entry| !entry.is_object()) {
+        Some(i) => Err(wrong(format!("steps[{i}]"), &entries[i])),
+        None => Ok(entries),
+    }
+}
+
+fn entry(phase: &str, steps: &[Value]) -> Option<Value> {
+    let mut entry = match steps {
+        [] => return None,
+        [Value::Object(step)] if !step.contains_key("name") => step.clone(),
+        several => Map::from_iter([("steps".to_owned(), Value::Array(several.to_vec()))]),
+    };
+    entry.insert("name".into(), phase.into());
+    Some(Value::Object(entry))
+}
+
+fn insert<'a>(
+    siblings: &mut BTreeMap<&'a str, Node<'a>>,
+    phase: &'a str,
+    key: &'a str,
+    path: String,
+    value: &'a Value,
+    errors: &mut Vec<MergeError>,
+) {
+    // Below an object the recursion finds it; a list is taken as it is.
+    let null = if value.is_object() { None } else { find_null(value, path.clone()) };
+    if let Some(path) = null {
+        errors.push(MergeError::Null { phase: phase.to_owned(), path });
+        return;
+    }
+    let node = siblings.entry(key).or_insert_with(|| Node { writer: phase, content: Content::empty(value, &path) });
+    match (&mut node.content, value) {
+        (Content::Object(children), Value::Object(fields)) => {
+            for (child, value) in fields {
+                insert(children, phase, child, format!("{path}.{child}"), value, errors);
+            }
+        }
+        (Content::Appended(present), Value::Array(entries)) => present.extend(entries),
+        (Content::Keyed(present), Value::Array(entries)) => add_keyed(present, phase, &path, entries, errors),
+        // What this phase has just written, or a scalar on which two phases agree.
+        (Content::Whole(present), _) if node.writer == phase || (*present == value && !value.is_array()) => {}
+        _ => errors.push(conflict(node.writer, phase, path)),
+    }
+}
+
+fn add_keyed<'a>(
+    present: &mut Vec<KeyedEntry<'a>>,
+    phase: &'a str,
+    path: &str,
+    entries: &'a [Value],
+    errors: &mut Vec<MergeError>,
+) {
+    let ListRule::By(key) = rule_of(path) else { return };
+    for value in entries {
+        let Some(id) = value.get(key).and_then(Value::as_str) else {
+            errors.push(MergeError::NoKey { phase: phase.to_owned(), path: path.to_owned(), key });
+            continue;
+        };
+        match present.iter().find(|entry| entry.id == id) {
+            None => present.push(KeyedEntry { id, phase, value }),
+            Some(equal) if equal.value == value => {}
+            Some(other) => errors.push(conflict(other.phase, phase, format!("{path}[{key}={id}]"))),
+        }
+    }
+}
+
+fn rule_of(path: &str) -> ListRule {
+    LIST_RULES.iter().find(|(at, _)| *at == path).map_or(ListRule::Atomic, |(_, rule)| *rule)
+}
+
+fn conflict(first: &str, second: &str, path: String) -> MergeError {
+    MergeError::Conflict { first: first.to_owned(), second: second.to_owned(), path }
+}
+
+/// The path of the first `null` inside `value`.
+pub(super) fn find_null(value: &Value, path: String) -> Option<String> {
+    match value {
+        Value::Null => Some(path),
+        Value::Array(entries) => entries.iter().enumerate().find_map(|(i, entry)| find_null(entry, format!("{path}[{i}]"))),
+        Value::Object(fields) => fields.iter().find_map(|(key, field)| find_null(field, format!("{path}.{key}"))),
+        _ => None,
+    }
+}
+
+/// The JSON type of `value`, as an error says it.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl<'a> Content<'a> {
+    /// What `value` is merged into where nobody has written yet: a list or object still empty, anything else whole.
+    fn empty(value: &'a Value, path: &str) -> Self {
+        match (value, rule_of(path)) {
+            (Value::Object(_), _) => Content::Object(BTreeMap::new()),
+            (Value::Array(_), ListRule::By(_)) => Content::Keyed(Vec::new()),
+            (Value::Array(_), ListRule::Append) => Content::Appended(Vec::new()),
+            _ => Content::Whole(value),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Content::Whole(value) => value.clone(),
+            Content::Object(children) => Value::Object(into_map(children)),
+            Content::Keyed(entries) => entries.into_iter().map(|entry| entry.value.clone()).collect(),
+            Content::Appended(entries) => entries.into_iter().cloned().collect(),
+        }
+    }
+}
+
+fn into_map(children: BTreeMap<&str, Node<'_>>) -> Map<String, Value> {
+    children.into_iter().map(|(key, node)| (key.to_owned(), node.content.into_value())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn merged(parts: &[(&str, Value)]) -> Result<Value, Vec<String>> {
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(phase, workflow)| Part { phase, workflow: workflow.as_object().unwrap() })
+            .collect();
+        merge(&parts)
+            .map(Value::Object)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    /// (what it shows, the parts in the order of the chain, the merged spec)
+    #[test]
+    fn parts_that_fit_merge() {
+        let run = json!({"template": {"name": "run-template"}});
+        let table = [
+            ("objects", json!({"container": {"image": "x"}}), json!({"container": {"workingDir": "/"}}),
+             json!({"container": {"image": "x", "workingDir": "/"}})),
+            ("equal scalars", json!({"concurrency": {"max": 1}}), json!({"concurrency": {"max": 1}}),
+             json!({"concurrency": {"max": 1}})),
+            ("env by name", json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
+             json!({"container": {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}}),
+             json!({"container": {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}})),
+            ("files by path", json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
+             json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
+             json!({"content": {"files": [{"path": "/a", "content": "1"}]}})),
+            ("events append", json!({"events": [{"cronjob": {"cron": "@daily"}}]}), json!({"events": [{"cronjob": {"cron": "@daily"}}]}),
+             json!({"events": [{"cronjob": {"cron": "@daily"}}, {"cronjob": {"cron": "@daily"}}]})),
+            ("a step is named after its phase", json!({"steps": [run]}), json!({}),
+             json!({"steps": [{"name": "one", "template": {"name": "run-template"}}]})),
+            ("several steps become children", json!({"steps": [run, {"shell": "ls"}]}), json!({"steps": []}),
+             json!({"steps": [{"name": "one", "steps": [run, {"shell": "ls"}]}]})),
+            ("a named step keeps its name", json!({"steps": [{"name": "mine", "shell": "ls"}]}), json!({}),
+             json!({"steps": [{"name": "one", "steps": [{"name": "mine", "shell": "ls"}]}]})),
+        ];
+        for (shows, one, two, expected) in table {
+            assert_eq!(merged(&[("one", one), ("two", two)]), Ok(expected), "{shows}");
+        }
+    }
+
+    /// (what it shows, the two parts, the path that the error names)
+    #[test]
+    fn parts_that_disagree_are_refused_naming_both_phases_and_the_path() {
+        let table = [
+            ("scalars", json!({"concurrency": {"max": 1}}), json!({"concurrency": {"max": 2}}), "`concurrency.max`"),
+            ("kinds", json!({"container": {"image": "x"}}), json!({"container": "x"}), "`container`"),
+            ("a list against a scalar", json!({"events": [{}]}), json!({"events": "x"}), "`events`"),
+            ("env", json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
+             json!({"container": {"env": [{"name": "A", "value": "2"}]}}), "`container.env[name=A]`"),
+            ("other lists have one writer", json!({"x": {"l": [1]}}), json!({"x": {"l": [1]}}), "`x.l`"),
+        ];
+        for (shows, one, two, path) in table {
+            let errors = merged(&[("one", one), ("two", two)]).unwrap_err();
+            assert_eq!(errors.len(), 1, "{shows}");
+            assert!(errors[0].starts_with(&format!("phases `one` and `two` both set {path}")), "{shows}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn null_is_refused_at_any_depth() {
+        for (part, path) in [
+            (json!({"container": null}), "container"),
+            (json!({"container": {"env": [{"name": "A", "value": null}]}}), "container.env[0].value"),
+            (json!({"steps": [{"run": {"args": [null]}}]}), "steps[0].run.args[0]"),
+        ] {
+            let errors = merged(&[("one", part)]).unwrap_err();
+            assert_eq!(errors, [format!("phase `one` sets `{path}` to null; leave the key out instead")]);
+        }
+    }
+
+    #[test]
+    fn entries_without_their_key_and_steps_of_another_type_are_refused() {
+        assert!(merged(&[("one", json!({"container": {"env": [{"value": "1"}]}}))]).unwrap_err()[0].contains("`name`"));
+        assert!(merged(&[("one", json!({"steps": {"run": {}}}))]).unwrap_err()[0].contains("found an object"));
+        assert!(merged(&[("one", json!({"steps": ["ls"]}))]).unwrap_err()[0].contains("found a text at `steps[0]`"));
+    }
+}

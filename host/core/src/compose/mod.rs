@@ -1,0 +1,186 @@
+//! Fifth step: the pieces of all phases become the objects that the cluster should hold. Everything is checked before anything
+//! is returned, and every refusal names the phase and the path.
+
+mod identity;
+mod merge;
+mod policy;
+
+use serde_json::{Map, Value, json};
+use testbench_engine::Manifest;
+
+pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY, is_object_key};
+pub use self::merge::MergeError;
+pub use self::policy::{Grants, PolicyError};
+use self::policy::{PluginMetadata, Scope};
+use crate::invoke::Contributed;
+use crate::resolve::OtelEndpoint;
+use crate::validate::Validated;
+
+/// The API server refuses a ConfigMap whose data is larger.
+const MAX_CONFIG_MAP_DATA: usize = 1024 * 1024;
+/// etcd refuses a request that is larger, with the API server's default settings.
+const MAX_OBJECT: usize = 1536 * 1024;
+
+/// One object that the cluster should hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredObject {
+    /// The phase that contributed it; `workflow` for the TestWorkflow, to which all contribute.
+    pub phase: String,
+    /// The whole object.
+    pub manifest: Value,
+}
+
+impl DesiredObject {
+    /// `kind`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.manifest["kind"].as_str().unwrap_or_default()
+    }
+
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.manifest["metadata"]["name"].as_str().unwrap_or_default()
+    }
+}
+
+/// Why pieces do not make a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    /// Two phases disagree.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A phase says what it may not.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// An object larger than the API server takes.
+    #[error("{kind} {name} would hold {found} bytes, {limit} is the most that a cluster takes; {advice}")]
+    TooLarge {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Bytes it would hold.
+        found: usize,
+        /// Bytes it may hold.
+        limit: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+/// The objects that the cluster should hold, in the order in which they are to be written: data before the workflow that reads
+/// it, the workflow before the trigger that starts it.
+///
+/// # Errors
+///
+/// Everything that the pieces get wrong, in the order of the chain.
+pub fn compose(
+    validated: &Validated,
+    contributed: &[Contributed],
+    placement: &Placement,
+) -> Result<Vec<DesiredObject>, Vec<ComposeError>> {
+    let scope = scope(validated, contributed, placement);
+    let mut errors = Vec::new();
+    let mut objects = Vec::new();
+    for piece in contributed {
+        if let Some(workflow) = &piece.contribution.workflow {
+            let refused = policy::check_workflow(&piece.phase, workflow, &piece.plugin.grants, &scope);
+            errors.extend(refused.into_iter().map(ComposeError::Policy));
+        }
+        for manifest in &piece.contribution.objects {
+            match policy::check_object(&piece.phase, manifest, &scope) {
+                Ok(metadata) => objects.extend(object(piece, manifest, metadata, placement)),
+                Err(error) => errors.push(error.into()),
+            }
+        }
+    }
+    let parts: Vec<_> = contributed
+        .iter()
+        .filter_map(|piece| Some(merge::Part { phase: &piece.phase, workflow: piece.contribution.workflow.as_ref()? }))
+        .collect();
+    match merge::merge(&parts) {
+        Ok(spec) => objects.push(workflow(spec, placement)),
+        Err(conflicts) => errors.extend(conflicts.into_iter().map(ComposeError::Merge)),
+    }
+    errors.extend(objects.iter().filter_map(too_large));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    objects.sort_by_key(|object| match object.kind() {
+        "TestWorkflow" => 1,
+        "TestTrigger" => 2,
+        _ => 0,
+    });
+    Ok(objects)
+}
+
+fn scope<'a>(validated: &'a Validated, contributed: &[Contributed], placement: &'a Placement) -> Scope<'a> {
+    let own_objects = contributed
+        .iter()
+        .flat_map(|piece| piece.contribution.objects.iter().map(move |manifest| (piece, manifest)))
+        .filter_map(|(piece, manifest)| placement.object_name(&piece.plugin.identity, &manifest.key))
+        .collect();
+    Scope {
+        placement,
+        own_objects,
+        agent: (&validated.agent.namespace, &validated.agent.name),
+        env: &validated.env,
+        otel: match &validated.otel {
+            Some(OtelEndpoint::ConfigMapKeyRef { name, key }) => Some((name, key)),
+            Some(OtelEndpoint::Value(_)) | None => None,
+        },
+    }
+}
+
+/// `None` cannot happen here: the engine has checked the key.
+fn object(
+    piece: &Contributed,
+    manifest: &Manifest,
+    PluginMetadata { labels, annotations }: PluginMetadata,
+    placement: &Placement,
+) -> Option<DesiredObject> {
+    let name = placement.object_name(&piece.plugin.identity, &manifest.key)?;
+    let mut body = manifest.body.clone();
+    body.insert("apiVersion".into(), manifest.kind.api_version.clone().into());
+    body.insert("kind".into(), manifest.kind.kind.clone().into());
+    body.insert("metadata".into(), placement.metadata(&name, &piece.phase, labels, annotations));
+    Some(DesiredObject { phase: piece.phase.clone(), manifest: Value::Object(body) })
+}
+
+fn workflow(spec: Map<String, Value>, placement: &Placement) -> DesiredObject {
+    let metadata = placement.metadata(&placement.workflow_name(), WORKFLOW_KEY, Default::default(), Default::default());
+    DesiredObject {
+        phase: WORKFLOW_KEY.to_owned(),
+        manifest: json!({
+            "apiVersion": "testworkflows.testkube.io/v1",
+            "kind": "TestWorkflow",
+            "metadata": metadata,
+            "spec": spec,
+        }),
+    }
+}
+
+fn too_large(object: &DesiredObject) -> Option<ComposeError> {
+    let error = |found, limit, advice| {
+        (found > limit).then(|| ComposeError::TooLarge {
+            kind: object.kind().to_owned(),
+            name: object.name().to_owned(),
+            found,
+            limit,
+            advice,
+        })
+    };
+    let whole = object.manifest.to_string().len();
+    if object.kind() == "ConfigMap" {
+        let advice = "move the scenarios into a dataset (`spec.dataset.url` or `.s3`), or split the Experiment";
+        return error(config_map_data(&object.manifest), MAX_CONFIG_MAP_DATA, advice);
+    }
+    error(whole, MAX_OBJECT, "shorten `spec.env` and the settings of phases")
+}
+
+/// Bytes of keys and values, as the API server counts them.
+fn config_map_data(manifest: &Value) -> usize {
+    let fields = ["data", "binaryData"].iter().filter_map(|field| manifest[*field].as_object()).flatten();
+    fields.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
+}

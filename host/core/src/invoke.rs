@@ -1,0 +1,218 @@
+//! Fourth step: calls every assigned plugin with what it asked for, and nothing more.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::{Map, Value, json};
+use testbench_engine::{Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, Outcome};
+
+use crate::compose::Placement;
+use crate::finding::Finding;
+use crate::slots::{Assignment, Registered};
+use crate::validate::{Data, Validated};
+
+/// The key under which the `experiment` slot's plugin emits its ConfigMap.
+const EXPERIMENT_KEY: &str = "experiment";
+
+/// What one phase contributed.
+#[derive(Debug)]
+pub struct Contributed {
+    /// The phase's name.
+    pub phase: String,
+    /// The plugin that filled it.
+    pub plugin: Arc<Registered>,
+    /// Its piece.
+    pub contribution: Contribution,
+}
+
+/// Why a phase contributed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PhaseError {
+    /// The plugin refuses the request, or waits for something.
+    #[error("phase `{phase}` {}: {}", verb(*kind), reasons(diagnostics))]
+    Refused {
+        /// The phase.
+        phase: String,
+        /// Whether the user can help, or time.
+        kind: FailureKind,
+        /// The plugin's reasons.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The call itself failed: a limit, a trap, an answer that is none.
+    #[error("phase `{phase}` failed (plugin {plugin}, {digest})")]
+    Call {
+        /// The phase.
+        phase: String,
+        /// Name and version that the plugin gives itself.
+        plugin: String,
+        /// The component's digest.
+        digest: String,
+        /// What happened.
+        #[source]
+        source: Box<CallError>,
+    },
+}
+
+fn verb(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Rejected => "rejects the Experiment",
+        FailureKind::Waiting => "is waiting",
+    }
+}
+
+fn reasons(diagnostics: &[Diagnostic]) -> String {
+    if diagnostics.is_empty() {
+        return "it gives no reason".to_owned();
+    }
+    let reason = |diagnostic: &Diagnostic| match &diagnostic.path {
+        Some(path) => format!("{} ({}) at {path}", diagnostic.message, diagnostic.code),
+        None => format!("{} ({})", diagnostic.message, diagnostic.code),
+    };
+    diagnostics.iter().map(reason).collect::<Vec<_>>().join("; ")
+}
+
+/// Calls all assigned plugins, side by side; none sees another's piece.
+///
+/// # Errors
+///
+/// Every phase that failed, in the order of the chain.
+pub async fn invoke(
+    engine: &Engine,
+    assignments: &[Assignment],
+    validated: &Validated,
+    placement: &Placement,
+) -> Result<(Vec<Contributed>, Vec<Finding>), Vec<PhaseError>> {
+    let names = BaseNames::of(assignments, placement);
+    let calls = assignments.iter().map(|assignment| {
+        let call = call(assignment, validated, placement, &names);
+        async move { outcome(assignment, engine.generate(&assignment.plugin.plugin, call).await) }
+    });
+    let (mut contributed, mut findings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for result in join_all(calls).await {
+        match result {
+            Ok(mut piece) => {
+                let diagnostics = std::mem::take(&mut piece.contribution.diagnostics);
+                findings.extend(diagnostics.into_iter().map(|diagnostic| Finding::of_phase(&piece.phase, diagnostic)));
+                contributed.push(piece);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok((contributed, findings)) } else { Err(errors) }
+}
+
+fn outcome(assignment: &Assignment, outcome: Result<Outcome, CallError>) -> Result<Contributed, PhaseError> {
+    let phase = assignment.phase.clone();
+    match outcome.map(|outcome| outcome.result) {
+        Ok(Ok(contribution)) => Ok(Contributed { phase, plugin: assignment.plugin.clone(), contribution }),
+        Ok(Err(Failure { kind, diagnostics, .. })) => Err(PhaseError::Refused { phase, kind, diagnostics }),
+        Err(source) => {
+            let plugin = &assignment.plugin.plugin;
+            let descriptor = plugin.descriptor();
+            Err(PhaseError::Call {
+                phase,
+                plugin: format!("{} {}", descriptor.name, descriptor.version),
+                digest: plugin.digest().to_owned(),
+                source: Box::new(source),
+            })
+        }
+    }
+}
+
+/// Names that every plugin may point at.
+struct BaseNames {
+    workflow: String,
+    config_map: Option<String>,
+}
+
+impl BaseNames {
+    fn of(assignments: &[Assignment], placement: &Placement) -> Self {
+        let experiment = assignments.iter().find(|assignment| assignment.phase == EXPERIMENT_KEY);
+        Self {
+            workflow: placement.workflow_name(),
+            config_map: experiment.and_then(|a| placement.object_name(&a.plugin.identity, EXPERIMENT_KEY)),
+        }
+    }
+}
+
+fn call(assignment: &Assignment, validated: &Validated, placement: &Placement, names: &BaseNames) -> Call {
+    let registered = &assignment.plugin;
+    let (naming, identity) = (placement.clone(), registered.identity.clone());
+    Call {
+        phase: assignment.phase.clone(),
+        namespace: placement.namespace.clone(),
+        settings: assignment.settings.clone(),
+        input: input(&registered.plugin.descriptor().inputs, validated, names),
+        object_name: Arc::new(move |key| naming.object_name(&identity, key)),
+        holder: validated.experiment.namespace.clone(),
+        limits: registered.limits,
+    }
+}
+
+/// The base, and what the plugin asked for of the rest. docs/contract.md describes every key.
+fn input(wanted: &[String], validated: &Validated, names: &BaseNames) -> Value {
+    let experiment = &validated.experiment;
+    let mut input = json!({
+        "experiment": {"name": experiment.name, "namespace": experiment.namespace, "labels": experiment.labels},
+        "agent": validated.agent,
+        "mode": validated.data.mode(),
+        "workflowName": names.workflow,
+        "configMapName": names.config_map,
+    });
+    if let Value::Object(document) = &mut input {
+        let named = INPUTS.iter().filter(|input| wanted.iter().any(|name| name == input.name));
+        document.extend(named.filter_map(|input| Some((input.name.to_owned(), (input.read)(validated)?))));
+    }
+    input
+}
+
+/// One key that a plugin may ask for.
+struct Input {
+    name: &'static str,
+    /// Its value; `None` leaves the key out.
+    read: fn(&Validated) -> Option<Value>,
+}
+
+/// Every key that a plugin may ask for.
+const INPUTS: &[Input] = &[
+    Input { name: "aiGateway", read: |v| v.ai_gateway.as_ref().map(|gateway| json!(gateway)) },
+    Input {
+        name: "dataset",
+        read: |v| match &v.data {
+            Data::Dataset(source) => Some(json!(source)),
+            Data::Inline(_) => None,
+        },
+    },
+    Input { name: "env", read: |v| Some(json!(v.env)) },
+    Input { name: "otel", read: |v| v.otel.as_ref().map(|otel| json!(otel)) },
+    Input {
+        name: "scenarios",
+        read: |v| match &v.data {
+            Data::Inline(scenarios) => Some(json!(scenarios)),
+            Data::Dataset(_) => None,
+        },
+    },
+    Input { name: "schedule", read: |v| v.schedule.as_ref().map(|schedule| json!(schedule)) },
+    Input { name: "scoring", read: |v| Some(json!(v.scoring)).filter(|scoring| scoring.as_object() != Some(&Map::new())) },
+    Input { name: "suspend", read: |v| Some(v.suspend.into()) },
+    Input {
+        name: "trigger",
+        read: |v| {
+            let trigger = v.trigger.as_ref()?;
+            Some(json!({"event": trigger.event, "concurrencyPolicy": trigger.concurrency_policy})).map(without_nulls)
+        },
+    },
+];
+
+fn without_nulls(mut object: Value) -> Value {
+    if let Value::Object(fields) = &mut object {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+/// The keys of [`INPUTS`] that `wanted` names and that do not exist: a plugin asking for one cannot be served by this host.
+#[must_use]
+pub fn unknown_inputs(wanted: &[String]) -> Vec<&str> {
+    wanted.iter().map(String::as_str).filter(|name| INPUTS.iter().all(|input| input.name != *name)).collect()
+}

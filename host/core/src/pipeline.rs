@@ -1,0 +1,98 @@
+//! The way of the data, as far as it is pure: from a resolved Experiment to the objects that the cluster should hold.
+
+use testbench_engine::Engine;
+
+use crate::compose::{self, ComposeError, DesiredObject, Placement};
+use crate::finding::Finding;
+use crate::invoke::{self, PhaseError};
+use crate::resolve::Resolved;
+use crate::slots::{self, Catalog, SlotError};
+use crate::validate::{self, Invalid};
+
+/// What all Experiments share: the engine, and the plugins that it runs.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Runs plugins.
+    pub engine: Engine,
+    /// The plugins that there are.
+    pub catalog: Catalog,
+}
+
+/// Everything that follows from one Experiment.
+#[derive(Debug)]
+pub struct Desired {
+    /// In the order in which they are to be written.
+    pub objects: Vec<DesiredObject>,
+    /// What the user should know.
+    pub findings: Vec<Finding>,
+    /// Who filled which slot, in the order of the chain.
+    pub phases: Vec<FilledPhase>,
+}
+
+/// A slot, and what filled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilledPhase {
+    /// The slot's name.
+    pub name: String,
+    /// Name and version that the plugin gives itself.
+    pub plugin: String,
+    /// The component's digest, `sha256:<hex>`.
+    pub digest: String,
+}
+
+/// The step that failed, with everything that it found wrong. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The Experiment makes no sense.
+    #[error("{}", lines(.0))]
+    Validate(Vec<Invalid>),
+    /// The slots cannot be filled as asked.
+    #[error("{}", lines(.0))]
+    Slots(Vec<SlotError>),
+    /// Phases failed.
+    #[error("{}", chains(.0))]
+    Invoke(Vec<PhaseError>),
+    /// The pieces make no whole.
+    #[error("{}", lines(.0))]
+    Compose(Vec<ComposeError>),
+}
+
+/// From a resolved Experiment to the objects that the cluster should hold.
+///
+/// # Errors
+///
+/// The first step that fails; nothing after it is tried.
+pub async fn desired(host: &Host, resolved: Resolved, placement: &Placement) -> Result<Desired, StepError> {
+    let validated = validate::validate(resolved).map_err(StepError::Validate)?;
+    let assignments = slots::assign(&host.catalog, &validated).map_err(StepError::Slots)?;
+    let invoked = invoke::invoke(&host.engine, &assignments, &validated, placement).await;
+    let (contributed, remarks) = invoked.map_err(StepError::Invoke)?;
+    let objects = compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
+    let findings = validated.findings.into_iter().chain(remarks).collect();
+    let phases = contributed.iter().map(filled).collect();
+    Ok(Desired { objects, findings, phases })
+}
+
+fn filled(piece: &invoke::Contributed) -> FilledPhase {
+    let plugin = &piece.plugin.plugin;
+    let descriptor = plugin.descriptor();
+    FilledPhase {
+        name: piece.phase.clone(),
+        plugin: format!("{} {}", descriptor.name, descriptor.version),
+        digest: plugin.digest().to_owned(),
+    }
+}
+
+fn lines(errors: &[impl std::fmt::Display]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// One line an error, each with its causes behind it.
+fn chains(errors: &[impl std::error::Error + 'static]) -> String {
+    lines(&errors.iter().map(|error| with_causes(error)).collect::<Vec<_>>())
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,204 @@
+//! Third step: which plugin, with which settings, fills which slot of the chain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use testbench_engine::{Limits, Plugin};
+
+use crate::compose::{Grants, PluginIdentity};
+use crate::validate::Validated;
+
+/// The slots, in the order of the chain. They exist also where nothing fills them.
+pub const SLOTS: &[&str] = &["experiment", "workflow", "setup", "run", "evaluate", "publish", "visualize", "trigger"];
+
+/// Without these there is nothing to run.
+const INDISPENSABLE: &[&str] = &["experiment", "workflow", "run"];
+
+/// A loaded plugin with what the host knows of it beside its bytes.
+#[derive(Debug)]
+pub struct Registered {
+    /// The loaded component.
+    pub plugin: Plugin,
+    /// Whose it is.
+    pub identity: PluginIdentity,
+    /// What it may do beyond the defaults.
+    pub grants: Grants,
+    /// What one call may cost.
+    pub limits: Limits,
+    settings: jsonschema::Validator,
+}
+
+/// Why a loaded plugin cannot be registered.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings schema of plugin `{plugin}` is no JSON Schema that this host takes")]
+pub struct SettingsSchemaError {
+    plugin: String,
+    #[source]
+    source: Box<jsonschema::ValidationError<'static>>,
+}
+
+impl Registered {
+    /// `plugin` as it serves everybody from the operator's own bundle, in the slot `phase`.
+    ///
+    /// # Errors
+    ///
+    /// Where its settings schema is none, or refers to something outside itself.
+    pub fn bundled(phase: &str, plugin: Plugin) -> Result<Self, SettingsSchemaError> {
+        let descriptor = plugin.descriptor();
+        let settings = settings_validator(&descriptor.settings_schema)
+            .map_err(|source| SettingsSchemaError { plugin: descriptor.name.clone(), source: Box::new(source) })?;
+        Ok(Self {
+            plugin,
+            identity: PluginIdentity::Bundled,
+            grants: Grants::bundled(phase),
+            limits: Limits::default(),
+            settings,
+        })
+    }
+}
+
+/// Patterns come from a plugin: the linear-time engine, never a backtracking one. No `$ref` leaves the schema: the crate is built
+/// without any way to fetch one.
+fn settings_validator(schema: &Value) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(schema)
+}
+
+/// The plugins that a host has, by the slot that they fill.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    by_slot: BTreeMap<String, Arc<Registered>>,
+}
+
+impl Catalog {
+    /// Puts `plugin` into `slot`, in place of what was there.
+    pub fn set(&mut self, slot: &str, plugin: Registered) {
+        self.by_slot.insert(slot.to_owned(), Arc::new(plugin));
+    }
+}
+
+/// One plugin in one slot, for one Experiment.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// The slot's name, and with that the phase's.
+    pub phase: String,
+    /// What fills it.
+    pub plugin: Arc<Registered>,
+    /// Valid against the plugin's schema.
+    pub settings: Value,
+}
+
+/// Why the slots cannot be filled as the Experiment asks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SlotError {
+    /// `spec.phases` names something that does not exist.
+    #[error("{path}: there is no phase `{name}`; there are {}", known.join(", "))]
+    PhaseNotFound {
+        /// Where in the Experiment.
+        path: String,
+        /// The unknown name.
+        name: String,
+        /// Every name that would do.
+        known: Vec<String>,
+    },
+    /// A phase without which there is nothing to run is disabled.
+    #[error("{path}: phase `{name}` cannot be disabled: without it there is nothing to run; remove `enabled: false`")]
+    Indispensable {
+        /// Where in the Experiment.
+        path: String,
+        /// The phase.
+        name: String,
+    },
+    /// Settings that the plugin's schema refuses.
+    #[error("{path}: {message}; phase `{phase}` describes its settings so")]
+    Settings {
+        /// Where in the Experiment.
+        path: String,
+        /// The phase.
+        phase: String,
+        /// What the schema says.
+        message: String,
+    },
+}
+
+/// Fills the slots for one Experiment, in the order of the chain.
+///
+/// # Errors
+///
+/// Everything that `spec.phases` gets wrong.
+pub fn assign(catalog: &Catalog, validated: &Validated) -> Result<Vec<Assignment>, Vec<SlotError>> {
+    let mut errors = unknown_phases(catalog, validated);
+    let mut assignments = Vec::new();
+    for slot in SLOTS {
+        let Some(plugin) = catalog.by_slot.get(*slot) else { continue };
+        let tuning = validated.phases.iter().enumerate().find(|(_, tuning)| tuning.name == *slot);
+        let path = tuning.map_or_else(String::new, |(i, _)| format!("spec.phases[{i}]"));
+        let enabled = tuning.is_none_or(|(_, tuning)| tuning.enabled.unwrap_or(true));
+        if !enabled {
+            if INDISPENSABLE.contains(slot) {
+                errors.push(SlotError::Indispensable { path: format!("{path}.enabled"), name: (*slot).to_owned() });
+            }
+            continue;
+        }
+        let settings = tuning.and_then(|(_, tuning)| tuning.settings.clone()).unwrap_or_default();
+        match checked_settings(plugin, slot, settings, &path) {
+            Ok(settings) => assignments.push(Assignment { phase: (*slot).to_owned(), plugin: plugin.clone(), settings }),
+            Err(refused) => errors.extend(refused),
+        }
+    }
+    if errors.is_empty() { Ok(assignments) } else { Err(errors) }
+}
+
+fn unknown_phases(catalog: &Catalog, validated: &Validated) -> Vec<SlotError> {
+    let names = validated.phases.iter().map(|tuning| &tuning.name).enumerate();
+    names
+        .filter(|(_, name)| !catalog.by_slot.contains_key(*name))
+        .map(|(i, name)| SlotError::PhaseNotFound {
+            path: format!("spec.phases[{i}].name"),
+            name: name.clone(),
+            known: SLOTS.iter().filter(|slot| catalog.by_slot.contains_key(**slot)).map(|slot| (*slot).to_owned()).collect(),
+        })
+        .collect()
+}
+
+fn checked_settings(
+    plugin: &Registered,
+    phase: &str,
+    settings: Map<String, Value>,
+    path: &str,
+) -> Result<Value, Vec<SlotError>> {
+    let settings = Value::Object(settings);
+    let refused: Vec<_> = plugin
+        .settings
+        .iter_errors(&settings)
+        .map(|error| SlotError::Settings {
+            path: format!("{path}.settings{}", dotted(error.instance_path().as_str(), &settings)),
+            phase: phase.to_owned(),
+            message: error.to_string(),
+        })
+        .collect();
+    if refused.is_empty() { Ok(settings) } else { Err(refused) }
+}
+
+/// A JSON Pointer into `document`, spelt as the API server spells paths: `/a/0/b` → `.a[0].b`.
+fn dotted(pointer: &str, document: &Value) -> String {
+    let mut path = String::new();
+    let mut at = Some(document);
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        match at {
+            Some(Value::Array(entries)) => {
+                path.push_str(&format!("[{token}]"));
+                at = token.parse::<usize>().ok().and_then(|i| entries.get(i));
+            }
+            _ => {
+                path.push_str(&format!(".{token}"));
+                at = at.and_then(|object| object.get(&token));
+            }
+        }
+    }
+    path
+}
