@@ -1,0 +1,107 @@
+//! What of the calling cargo reaches the guests' build, and what of the machine reaches their bytes.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// A guest's stack. The 1 MiB of rustc's default would be the larger part of a plugin's memory, of which every call takes
+/// a fresh one; the deepest document that the contract allows, 64 levels, needs a small part of this.
+const STACK_BYTES: u32 = 128 * 1024;
+
+/// Variables of cargo that name where things are, not how to build.
+const PLACES: [&str; 5] = [
+    "CARGO_HOME",
+    "CARGO_MAKEFLAGS",
+    "CARGO_NET_",
+    "CARGO_HTTP_",
+    "CARGO_REGISTR",
+];
+
+/// Whether a variable could change the guests' bytes or lead their build elsewhere: compiler flags and wrappers, profile
+/// overrides, clippy, and whatever cargo sets for the calling build script.
+pub(crate) fn is_kept_out(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let builds = [
+        "CARGO",
+        "__CARGO",
+        "RUSTC",
+        "RUSTFLAGS",
+        "RUSTDOC",
+        "CLIPPY",
+    ];
+    builds.iter().any(|prefix| name.starts_with(prefix))
+        && !PLACES.iter().any(|place| name.starts_with(place))
+}
+
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    let of_user = || std::env::home_dir().map(|home| home.join(".cargo"));
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(of_user)
+}
+
+/// Flags in cargo's own encoding. They replace those of every configuration file.
+///
+/// Panic messages carry the paths of their sources: each is written relative to the workspace or to its registry, whose
+/// folder's name is a hash of where the machine downloads from.
+pub(crate) fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> OsString {
+    let mut flags = vec![
+        OsString::from("-Clink-arg=-zstack-size=".to_owned() + &STACK_BYTES.to_string()),
+        remap(workspace, "workspace"),
+    ];
+    let sources = cargo_home.map(|home| home.join("registry").join("src"));
+    let registries = sources.and_then(|folder| folder.read_dir().ok());
+    let mut registries: Vec<PathBuf> = registries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    registries.sort();
+    flags.extend(registries.iter().map(|folder| remap(folder, "registry")));
+    flags.join(OsStr::new("\u{1f}"))
+}
+
+fn remap(from: &Path, to: &str) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(from);
+    flag.push("=");
+    flag.push(to);
+    flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_places_reach_the_guests() {
+        for kept_out in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_TARGET_DIR",
+            "CLIPPY_ARGS",
+            "CARGO_PKG_NAME",
+        ] {
+            assert!(is_kept_out(OsStr::new(kept_out)), "{kept_out}");
+        }
+        for kept in [
+            "PATH",
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "RUSTUP_TOOLCHAIN",
+        ] {
+            assert!(!is_kept_out(OsStr::new(kept)), "{kept}");
+        }
+    }
+
+    #[test]
+    fn flags_remap_the_workspace_and_survive_a_missing_registry() {
+        assert_eq!(
+            rustflags(Path::new("/a b"), Some(Path::new("/nowhere"))),
+            "-Clink-arg=-zstack-size=131072\u{1f}--remap-path-prefix=/a b=workspace",
+        );
+    }
+}
