@@ -32,30 +32,29 @@ pub(crate) fn is_kept_out(name: &OsStr) -> bool {
         && !PLACES.iter().any(|place| name.starts_with(place))
 }
 
-pub(crate) fn cargo_home() -> Option<PathBuf> {
+/// The folders in which cargo unpacks sources, one a registry.
+pub(crate) fn registries() -> Vec<PathBuf> {
     let of_user = || std::env::home_dir().map(|home| home.join(".cargo"));
-    std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let sources = home
         .or_else(of_user)
+        .map(|home| home.join("registry").join("src"));
+    let folders = sources.and_then(|folder| folder.read_dir().ok());
+    let entries = folders.into_iter().flatten().filter_map(Result::ok);
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Flags in cargo's own encoding. They replace those of every configuration file.
 ///
 /// Panic messages carry the paths of their sources: each is written relative to the workspace or to its registry, whose
 /// folder's name is a hash of where the machine downloads from.
-pub(crate) fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> OsString {
+pub(crate) fn rustflags(workspace: &Path, registries: &[PathBuf]) -> OsString {
     let mut flags = vec![
-        OsString::from("-Clink-arg=-zstack-size=".to_owned() + &STACK_BYTES.to_string()),
+        OsString::from(format!("-Clink-arg=-zstack-size={STACK_BYTES}")),
         remap(workspace, "workspace"),
     ];
-    let sources = cargo_home.map(|home| home.join("registry").join("src"));
-    let registries = sources.and_then(|folder| folder.read_dir().ok());
-    let mut registries: Vec<PathBuf> = registries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .collect();
-    registries.sort();
     flags.extend(registries.iter().map(|folder| remap(folder, "registry")));
     flags.join(OsStr::new("\u{1f}"))
 }
@@ -98,10 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn flags_remap_the_workspace_and_survive_a_missing_registry() {
+    fn flags_leave_no_place_in_the_bytes() {
         assert_eq!(
-            rustflags(Path::new("/a b"), Some(Path::new("/nowhere"))),
-            "-Clink-arg=-zstack-size=131072\u{1f}--remap-path-prefix=/a b=workspace",
+            rustflags(Path::new("/a b"), &[PathBuf::from("/home/registry/src/x")]),
+            "-Clink-arg=-zstack-size=131072\u{1f}--remap-path-prefix=/a b=workspace\u{1f}\
+             --remap-path-prefix=/home/registry/src/x=registry",
         );
     }
 }

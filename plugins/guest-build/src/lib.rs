@@ -17,22 +17,20 @@ mod environment;
 mod inputs;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
 /// Why the guests could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum BuildError {
-    /// Called from elsewhere than a build script.
-    #[error("expected cargo to set {0} for this build script, found nothing")]
+    /// Called from elsewhere than a build script: the variable that is missing.
     NotABuildScript(&'static str),
     /// A tool could not be started.
-    #[error("failed to start {tool:?}")]
     Start {
         /// Path of the tool.
         tool: OsString,
@@ -40,27 +38,64 @@ pub enum BuildError {
         source: io::Error,
     },
     /// The toolchain lacks the target.
-    #[error("the Rust toolchain cannot build guests: run `rustup target add {TARGET}`")]
     TargetMissing,
-    /// Cargo knows no workspace here.
-    #[error("expected the folder {0:?} to be in a cargo workspace")]
+    /// Cargo knows no workspace in this folder.
     NoWorkspace(PathBuf),
     /// The guests do not compile.
-    #[error("failed to build {packages:?} for {TARGET} ({status}): cargo's own words stand above")]
     Cargo {
         /// What was to be built.
         packages: Vec<String>,
         /// How cargo ended.
         status: ExitStatus,
     },
-    /// A file could not be read or written.
-    #[error("failed to access {path:?}")]
+    /// A file could not be read or copied.
     File {
         /// Path of the file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotABuildScript(name) => {
+                write!(
+                    f,
+                    "expected cargo to set {name} for this build script, found nothing"
+                )
+            }
+            Self::Start { tool, .. } => write!(f, "failed to start {tool:?}"),
+            Self::TargetMissing => write!(
+                f,
+                "the Rust toolchain cannot build guests: run `rustup target add {TARGET}`"
+            ),
+            Self::NoWorkspace(folder) => {
+                write!(
+                    f,
+                    "expected {folder:?} to be in a cargo workspace, found none"
+                )
+            }
+            Self::Cargo { packages, status } => {
+                let packages = packages.join(", ");
+                write!(
+                    f,
+                    "failed to build {packages} for {TARGET} ({status}): cargo's own words stand above"
+                )
+            }
+            Self::File { path, .. } => write!(f, "failed to access {path:?}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start { source, .. } | Self::File { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// [`build`] as the whole of a build script: the causes of a failure go to standard error, which cargo then shows.
@@ -138,15 +173,22 @@ fn workspace(cargo: &OsString, folder: &Path) -> Result<PathBuf, BuildError> {
     }
 }
 
-/// `--locked`: the calling cargo has settled the versions already, and this call must neither change nor fetch any.
+/// `--locked`: the calling cargo has settled the versions already, and this one must not change any.
 fn run(
     cargo: &OsString,
     workspace: &Path,
     target: &Path,
     packages: &[&str],
 ) -> Result<(), BuildError> {
-    let mut command = Command::new(cargo);
-    command
+    // On a machine without any sources yet, where they will lie is known only once they do.
+    if environment::registries().is_empty() {
+        succeed(
+            clean(cargo, workspace).args(["fetch", "--locked"]),
+            packages,
+        )?;
+    }
+    let mut build = clean(cargo, workspace);
+    build
         .args([
             "build",
             "--locked",
@@ -157,21 +199,32 @@ fn run(
         ])
         .arg("--target-dir")
         .arg(target)
-        .current_dir(workspace)
-        .stdout(Stdio::null());
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            environment::rustflags(workspace, &environment::registries()),
+        );
     for package in packages {
-        command.args(["--package", package]);
+        build.args(["--package", package]);
     }
-    for name in std::env::vars_os().map(|(name, _)| name) {
+    succeed(&mut build, packages)
+}
+
+/// Cargo without what the calling one was told.
+fn clean(cargo: &OsString, workspace: &Path) -> Command {
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace).stdout(Stdio::null());
+    for (name, _) in std::env::vars_os() {
         if environment::is_kept_out(&name) {
             command.env_remove(name);
         }
     }
-    command.env(
-        "CARGO_ENCODED_RUSTFLAGS",
-        environment::rustflags(workspace, environment::cargo_home().as_deref()),
-    );
-    let status = command.status().map_err(|source| start(cargo, source))?;
+    command
+}
+
+fn succeed(command: &mut Command, packages: &[&str]) -> Result<(), BuildError> {
+    let status = command
+        .status()
+        .map_err(|source| start(command.get_program(), source))?;
     if status.success() {
         return Ok(());
     }
@@ -181,7 +234,7 @@ fn run(
     })
 }
 
-fn start(tool: &OsString, source: io::Error) -> BuildError {
+fn start(tool: &OsStr, source: io::Error) -> BuildError {
     BuildError::Start {
         tool: tool.to_owned(),
         source,
