@@ -3,7 +3,7 @@
 
 use testbench_plugin_sdk::template::{self, TemplateSettings};
 use testbench_plugin_sdk::{
-    Contribution, Descriptor, Diagnostic, Failure, Input, Phase, Request, export_phase, find,
+    Contribution, Descriptor, Diagnostic, EnvVar, Failure, Input, Phase, Request, export_phase,
 };
 
 /// The gateway holds the providers' keys, but the client refuses to start without one.
@@ -41,8 +41,8 @@ export_phase!(Evaluate);
 /// The template's step env hides variables of the same name, so literals travel as its parameters. What comes from a
 /// reference stays in the env: the template falls back to it for each parameter that is empty.
 fn model_access(input: &Input) -> Vec<(&'static str, &str)> {
-    let own_url = find(&input.env, "OPENAI_BASE_URL");
-    let own_key = find(&input.env, "OPENAI_API_KEY");
+    let own_url = EnvVar::find(&input.env, "OPENAI_BASE_URL");
+    let own_key = EnvVar::find(&input.env, "OPENAI_API_KEY");
     let (url, default_key) = match (own_url, &input.ai_gateway) {
         (Some(own), _) => (own.value.as_deref(), None),
         (None, Some(gateway)) => (Some(gateway.url.as_str()), Some(PLACEHOLDER_KEY)),
@@ -58,7 +58,7 @@ fn model_access(input: &Input) -> Vec<(&'static str, &str)> {
 
 /// The image scores nothing without a base URL, and its step passes nevertheless.
 fn scores_nothing(input: &Input, settings: &TemplateSettings) -> bool {
-    let own_url = find(&input.env, "OPENAI_BASE_URL");
+    let own_url = EnvVar::find(&input.env, "OPENAI_BASE_URL");
     let has_url = match own_url {
         Some(own) => {
             own.value_from.is_some() || own.value.as_ref().is_some_and(|url| !url.is_empty())

@@ -31,31 +31,34 @@ impl Contribution {
 
     /// Adds a step. A single one is named after the phase by the host; several become its children.
     pub fn step(self, step: Step) -> Self {
-        self.workflow(json!({"steps": [step.0]}))
+        self.workflow("steps", json!([step.0]))
     }
 
     /// Adds a variable to the container of every step.
     pub fn env(self, variable: EnvVar) -> Self {
-        self.workflow(json!({"container": {"env": [variable]}}))
+        self.workflow("container", json!({"env": [variable]}))
     }
 
     /// Adds a file to the container of every step.
     pub fn file(self, path: &str, content: &str) -> Self {
-        self.workflow(json!({"content": {"files": [{"path": path, "content": content}]}}))
+        let file = json!({"path": path, "content": content});
+        self.workflow("content", json!({"files": [file]}))
     }
 
     /// Adds a file from a ConfigMap. Its text is not evaluated, and the run waits until the ConfigMap exists.
     pub fn file_from_config_map(self, path: &str, config_map: &str, key: &str) -> Self {
         let source = json!({"configMapKeyRef": {"name": config_map, "key": key}});
-        self.workflow(json!({"content": {"files": [{"path": path, "contentFrom": source}]}}))
+        let file = json!({"path": path, "contentFrom": source});
+        self.workflow("content", json!({"files": [file]}))
     }
 
-    /// Merges part of a TestWorkflow `spec` into what is there: objects key by key, lists one after the other, and of
-    /// two scalars the later. What is not an object is no part of a spec and changes nothing.
-    pub fn workflow(mut self, part: Value) -> Self {
-        if let Value::Object(part) = part {
-            merge(&mut self.workflow, part);
-        }
+    /// Merges a key of a TestWorkflow `spec` into what is there: objects key by key, lists one after the other, and of two
+    /// scalars the later.
+    pub fn workflow(mut self, key: &str, value: Value) -> Self {
+        merge(
+            &mut self.workflow,
+            Map::from_iter([(key.to_owned(), value)]),
+        );
         self
     }
 
@@ -212,7 +215,7 @@ mod tests {
             .env(EnvVar::from_config_map("B", "map", "key"))
             .file("/a", "text")
             .file_from_config_map("/b", "map", "key")
-            .workflow(json!({"concurrency": {"max": 1}}))
+            .workflow("concurrency", json!({"max": 1}))
             .object("o", Gvk::new("v1", "ConfigMap"), json!({"data": {}}))
             .info("Code", "message");
         let files = json!([

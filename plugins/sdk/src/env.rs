@@ -38,6 +38,11 @@ impl EnvVar {
         }
     }
 
+    /// The entry that counts: of several with one name the container sees the last.
+    pub fn find<'a>(env: &'a [Self], name: &str) -> Option<&'a Self> {
+        env.iter().rev().find(|variable| variable.name == name)
+    }
+
     /// The same variable, shown by Testkube as typed: it evaluates every string of an `env` entry, names and references
     /// too (`expr:"force"` in its `ContainerConfig`).
     pub fn literal(self) -> Self {
@@ -47,9 +52,4 @@ impl EnvVar {
             value_from: self.value_from.map(literal_json),
         }
     }
-}
-
-/// The entry that counts: of several with one name the container sees the last.
-pub fn find<'a>(env: &'a [EnvVar], name: &str) -> Option<&'a EnvVar> {
-    env.iter().rev().find(|variable| variable.name == name)
 }

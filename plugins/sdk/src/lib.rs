@@ -75,7 +75,7 @@ pub use bindings::testbench::phase::types::{
 #[doc(hidden)]
 pub use component::Component;
 pub use contribution::{Contribution, Step};
-pub use env::{EnvVar, find};
+pub use env::EnvVar;
 pub use host::{literal, literal_json, log, object_name};
 pub use request::{
     Agent, AiGateway, ConcurrencyPolicy, Dataset, Experiment, Input, Mode, Otel, Request,

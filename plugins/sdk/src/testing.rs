@@ -21,10 +21,10 @@ pub fn base_input() -> Value {
 /// # Errors
 /// The phase's own, and those of settings or input that do not have the shape of their types.
 pub fn generate<P: Phase>(settings: Value, input: Value) -> Result<Value, Failure> {
-    let mut document = base_input();
-    if let (Value::Object(base), Value::Object(keys)) = (&mut document, input) {
-        base.extend(keys);
-    }
+    let document = match (base_input(), input) {
+        (Value::Object(base), Value::Object(keys)) => base.into_iter().chain(keys).collect(),
+        (_, other) => other,
+    };
     let request = Request::from_json("team", &settings, &document)?;
     P::generate(&request).map(|contribution| contribution.to_json())
 }

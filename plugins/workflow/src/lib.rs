@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use testbench_plugin_sdk::{
     Contribution, Descriptor, Diagnostic, EnvVar, Failure, Input, Otel, Phase, Request,
-    export_phase, find, literal,
+    export_phase, literal,
 };
 
 const OTEL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -68,7 +68,7 @@ fn environment(contribution: Contribution, env: &[EnvVar]) -> Contribution {
 }
 
 fn telemetry(contribution: Contribution, input: &Input) -> Contribution {
-    if find(&input.env, OTEL_ENDPOINT).is_some() {
+    if EnvVar::find(&input.env, OTEL_ENDPOINT).is_some() {
         return contribution;
     }
     match &input.otel {
@@ -94,7 +94,7 @@ fn schedule(contribution: Contribution, input: &Input) -> Contribution {
     if let Some(timezone) = &schedule.timezone {
         cronjob["timezone"] = json!(timezone);
     }
-    contribution.workflow(json!({"events": [{"cronjob": cronjob}]}))
+    contribution.workflow("events", json!([{"cronjob": cronjob}]))
 }
 
 fn frame(contribution: Contribution, settings: &Settings) -> Contribution {
@@ -102,10 +102,10 @@ fn frame(contribution: Contribution, settings: &Settings) -> Contribution {
         .templates
         .iter()
         .fold(contribution, |contribution, name| {
-            contribution.workflow(json!({"use": [{"name": name}]}))
+            contribution.workflow("use", json!([{"name": name}]))
         });
     match &settings.concurrency {
-        Some(concurrency) => included.workflow(json!({"concurrency": concurrency})),
+        Some(concurrency) => included.workflow("concurrency", concurrency.clone()),
         None => included,
     }
 }
