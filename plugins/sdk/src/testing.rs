@@ -15,16 +15,38 @@ pub fn base_input() -> Value {
     })
 }
 
-/// Calls a phase with `settings` and the base input, where the keys of `input` replace or join those of the base. The
-/// answer is [`crate::Contribution::to_json`].
+/// Calls a phase with `settings` and the base input, where the keys of `input` replace or join those of the base. As in the
+/// cluster, a key that the phase's descriptor does not ask for is not sent. The answer is
+/// [`crate::Contribution::to_json`].
 ///
 /// # Errors
 /// The phase's own, and those of settings or input that do not have the shape of their types.
 pub fn generate<P: Phase>(settings: Value, input: Value) -> Result<Value, Failure> {
-    let document = match (base_input(), input) {
-        (Value::Object(base), Value::Object(keys)) => base.into_iter().chain(keys).collect(),
-        (_, other) => other,
-    };
-    let request = Request::from_json("team", &settings, &document)?;
+    let request = Request::from_json("team", &settings, &document(&P::descriptor().inputs, input))?;
     P::generate(&request).map(|contribution| contribution.to_json())
+}
+
+fn document(asked: &[String], input: Value) -> Value {
+    match (base_input(), input) {
+        (Value::Object(mut base), Value::Object(mut keys)) => {
+            keys.retain(|key, _| base.contains_key(key) || asked.contains(key));
+            base.extend(keys);
+            Value::Object(base)
+        }
+        (_, other) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_is_sent() {
+        let keys = json!({"mode": "dataset", "env": [], "otel": {"value": "x"}});
+        let document = document(&["env".to_owned()], keys);
+        assert_eq!(document["mode"], "dataset");
+        assert_eq!(document["env"], json!([]));
+        assert!(document.get("otel").is_none());
+    }
 }
