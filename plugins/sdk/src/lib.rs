@@ -4,7 +4,7 @@
 //! its own. Implement [`Phase`], name the type in [`export_phase!`], build for `wasm32-wasip2`, and the result is a
 //! component that the host runs in a sandbox.
 //!
-//! This phase greets the agent's maintainers after the run:
+//! This phase prints a greeting and the number of the run:
 //!
 //! ```
 //! use serde::Deserialize;
