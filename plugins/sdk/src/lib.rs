@@ -1,1 +1,121 @@
-//! Guest SDK: write a phase plugin.
+//! Write a phase plugin of the testbench in Rust.
+//!
+//! A phase is a pure function: from an Experiment and its settings to a piece of a Testkube workflow, and perhaps objects of
+//! its own. Implement [`Phase`], name the type in [`export_phase!`], build for `wasm32-wasip2`, and the result is a
+//! component that the host runs in a sandbox.
+//!
+//! This phase prints a greeting and the number of the run:
+//!
+//! ```
+//! use serde::Deserialize;
+//! use testbench_plugin_sdk::{
+//!     Contribution, Descriptor, EnvVar, Failure, Phase, Request, Step, export_phase, literal,
+//! };
+//!
+//! struct Greet;
+//!
+//! #[derive(Deserialize)]
+//! struct Settings {
+//!     greeting: String,
+//! }
+//!
+//! impl Phase for Greet {
+//!     type Settings = Settings;
+//!
+//!     fn descriptor() -> Descriptor {
+//!         Descriptor::new("greet", env!("CARGO_PKG_VERSION")).settings_schema(
+//!             r#"{
+//!                 "type": "object",
+//!                 "required": ["greeting"],
+//!                 "properties": {"greeting": {"type": "string"}},
+//!                 "additionalProperties": false
+//!             }"#,
+//!         )
+//!     }
+//!
+//!     fn generate(request: &Request<Settings>) -> Result<Contribution, Failure> {
+//!         // The user's text arrives as typed, the plugin's own expression is evaluated by Testkube.
+//!         Ok(Contribution::new()
+//!             .env(EnvVar::value("GREETING", literal(&request.settings.greeting)))
+//!             .env(EnvVar::value("RUN", "{{ execution.number }}"))
+//!             .step(Step::shell("busybox:1.37", r#"echo "$GREETING" "$RUN""#)))
+//!     }
+//! }
+//!
+//! export_phase!(Greet);
+//!
+//! // The same code runs natively, so a test is a table of inputs and outputs.
+//! use serde_json::json;
+//! let output = testbench_plugin_sdk::testing::generate::<Greet>(json!({"greeting": "{{hi}}"}), json!({}))?;
+//! assert_eq!(output["workflow"]["container"]["env"][0]["value"], r#"{{"{{"}}hi}}"#);
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! A plugin asks for what it needs of the Experiment by [`Descriptor::inputs`]; [`Input`] lists what there is. What the
+//! user should know goes into a diagnostic ([`Contribution::warning`]); what cannot be served is a [`Failure`].
+
+#[doc(hidden)]
+pub mod bindings;
+mod component;
+mod contract;
+mod contribution;
+mod env;
+mod host;
+mod request;
+pub mod template;
+pub mod testing;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use bindings::testbench::phase::host::Level;
+pub use bindings::testbench::phase::types::{
+    Descriptor, Diagnostic, Failure, FailureKind, Gvk, Severity,
+};
+#[doc(hidden)]
+pub use component::Component;
+pub use contribution::{Contribution, Step};
+pub use env::EnvVar;
+pub use host::{literal, literal_json, log, object_name};
+pub use request::{
+    Agent, AiGateway, ConcurrencyPolicy, Dataset, Experiment, Input, Mode, Otel, Request,
+    Scenarios, Schedule, Scoring, Trigger,
+};
+
+/// One phase. Both functions are pure: equal requests give equal contributions, and every call runs in a fresh sandbox.
+pub trait Phase {
+    /// What the user may set, valid against the descriptor's schema; [`NoSettings`] where there is nothing.
+    type Settings: DeserializeOwned;
+
+    /// Who this plugin is and what it needs: a constant.
+    fn descriptor() -> Descriptor;
+
+    /// The phase's piece of the Experiment.
+    ///
+    /// # Errors
+    /// [`Failure::rejected`] for what the user must change, [`Failure::waiting`] for what may come by itself.
+    fn generate(request: &Request<Self::Settings>) -> Result<Contribution, Failure>;
+}
+
+/// The settings of a phase that has none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct NoSettings {}
+
+/// Exports a [`Phase`] as the component. Natively it only checks the type, because there is no host to export to.
+#[macro_export]
+macro_rules! export_phase {
+    ($phase:ty) => {
+        const _: () = {
+            type Exported = $crate::Component<$phase>;
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::export!(Exported with_types_in $crate::bindings);
+            #[cfg(not(target_arch = "wasm32"))]
+            const fn is_phase<P: $crate::Phase>(
+                _: ::core::marker::PhantomData<$crate::Component<P>>,
+            ) {
+            }
+            #[cfg(not(target_arch = "wasm32"))]
+            is_phase(::core::marker::PhantomData::<Exported>);
+        };
+    };
+}
