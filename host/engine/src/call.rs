@@ -1,0 +1,224 @@
+//! One call of a plugin: a fresh Store on the guests' own threads, under limits, and gone afterwards whatever happened.
+
+use serde_json::Value;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bindings::testbench::phase::types;
+use crate::bindings::{PhasePlugin, PhasePluginPre};
+use crate::contract::{Contribution, Failure, LogLine};
+use crate::engine::Engine;
+use crate::error::CallError;
+use crate::limits::{CpuLimitReached, Limits};
+use crate::load::Plugin;
+use crate::output;
+use crate::permits::Permit;
+use crate::sandbox::{Log, ObjectNames, State};
+
+/// Room for what an answer holds beside its texts: its lists and records.
+const ANSWER_OVERHEAD: usize = 64 << 10;
+
+/// What one call needs.
+#[derive(Clone)]
+pub struct Call {
+    /// The slot under which the plugin runs.
+    pub phase: String,
+    /// Namespace of the generated objects.
+    pub namespace: String,
+    /// Merged settings, valid against the plugin's schema.
+    pub settings: Value,
+    /// The input document.
+    pub input: Value,
+    /// Names of the plugin's objects.
+    pub object_names: ObjectNames,
+    /// Who takes the permit: nobody gets all of them. The Experiment's namespace.
+    pub holder: String,
+    /// What the call may cost.
+    pub limits: Limits,
+}
+
+/// The answer of a plugin that answered within the contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// A contribution, or why there is none.
+    pub result: Result<Contribution, Failure>,
+    /// What it logged, the first lines.
+    pub log: Vec<LogLine>,
+    /// How many lines it logged beyond that.
+    pub log_dropped: u64,
+}
+
+impl Engine {
+    /// Calls `generate` in a fresh instance of `plugin`.
+    ///
+    /// # Errors
+    ///
+    /// Where the plugin trapped, reached a limit, or broke the contract.
+    pub async fn generate(&self, plugin: &Plugin, call: Call) -> Result<Outcome, CallError> {
+        let Call {
+            phase,
+            namespace,
+            settings,
+            input,
+            object_names,
+            holder,
+            limits,
+        } = call;
+        let request = types::Request {
+            phase,
+            namespace,
+            settings: settings.to_string(),
+            input: input.to_string(),
+        };
+        let loaded = &plugin.loaded;
+        let run = self.run(
+            loaded.component.clone(),
+            &loaded.digest,
+            &holder,
+            limits,
+            object_names,
+        );
+        let (answer, log) = run.await?.call(Generate(request)).await?;
+        Ok(Outcome {
+            result: output::check(answer, limits.output)?,
+            log: log.lines,
+            log_dropped: log.dropped,
+        })
+    }
+
+    /// Waits for a permit, and sets up a Store. Waiting counts against no limit: the others are to blame for it.
+    pub(crate) async fn run(
+        &self,
+        component: PhasePluginPre<State>,
+        digest: &str,
+        holder: &str,
+        limits: Limits,
+        names: ObjectNames,
+    ) -> Result<Run, CallError> {
+        let permit = self.inner.permits.acquire(digest, holder).await;
+        let permit =
+            permit.ok_or_else(|| CallError::Host("the engine is shutting down".to_owned()))?;
+        let store = new_store(&self.inner.wasmtime, &limits, names);
+        Ok(Run {
+            engine: self.clone(),
+            component,
+            store,
+            limits,
+            permit,
+        })
+    }
+}
+
+fn new_store(engine: &wasmtime::Engine, limits: &Limits, names: ObjectNames) -> Store<State> {
+    let mut store = Store::new(engine, State::new(limits.memory, names));
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(limits.output.saturating_add(ANSWER_OVERHEAD));
+    let mut left = limits.cpu_ticks();
+    // Called once a tick in which the guest runs; the next deadline is set when it runs again, so time in the queue is free.
+    store.epoch_deadline_callback(move |_| {
+        left = left
+            .checked_sub(1)
+            .ok_or_else(|| wasmtime::Error::from(CpuLimitReached))?;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    // A Store starts with a deadline that has passed.
+    store.set_epoch_deadline(1);
+    store
+}
+
+/// A function that a plugin exports, with what it is called with.
+pub(crate) trait Export: Send + 'static {
+    type Answer: Send + 'static;
+
+    fn call(
+        self,
+        guest: &PhasePlugin,
+        store: &mut Store<State>,
+    ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+}
+
+pub(crate) struct Describe;
+
+impl Export for Describe {
+    type Answer = types::Descriptor;
+
+    async fn call(
+        self,
+        guest: &PhasePlugin,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<Self::Answer> {
+        guest.testbench_phase_generator().call_describe(store).await
+    }
+}
+
+struct Generate(types::Request);
+
+impl Export for Generate {
+    type Answer = Result<types::Contribution, types::Failure>;
+
+    async fn call(
+        self,
+        guest: &PhasePlugin,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<Self::Answer> {
+        guest
+            .testbench_phase_generator()
+            .call_generate(store, &self.0)
+            .await
+    }
+}
+
+/// A call that may start.
+pub(crate) struct Run {
+    engine: Engine,
+    component: PhasePluginPre<State>,
+    store: Store<State>,
+    limits: Limits,
+    permit: Permit,
+}
+
+impl Run {
+    /// Runs `export` on the guests' threads. The Store is gone when this returns: after a trap or a timeout it is poisoned, and
+    /// after success the next call must not find anything of this one.
+    pub(crate) async fn call<E: Export>(self, export: E) -> Result<(E::Answer, Log), CallError> {
+        let Self {
+            engine,
+            component,
+            mut store,
+            limits,
+            permit,
+        } = self;
+        let task = async move {
+            let answer = tokio::time::timeout(
+                limits.wall,
+                instantiate_and_call(&component, &mut store, export),
+            )
+            .await;
+            let (stderr, log) = (
+                store.data().stderr_tail(),
+                std::mem::take(&mut store.data_mut().log),
+            );
+            // The slot first, then the right to take it.
+            drop(store);
+            drop(permit);
+            match answer {
+                Ok(Ok(answer)) => Ok((answer, log)),
+                Ok(Err(error)) => Err(CallError::from_wasmtime(&error, &limits, stderr)),
+                Err(_elapsed) => Err(CallError::WallLimit {
+                    limit: limits.wall,
+                    stderr,
+                }),
+            }
+        };
+        let finished = engine.inner.threads().spawn(task).await;
+        finished.map_err(|error| CallError::Host(error.to_string()))?
+    }
+}
+
+async fn instantiate_and_call<E: Export>(
+    component: &PhasePluginPre<State>,
+    store: &mut Store<State>,
+    export: E,
+) -> wasmtime::Result<E::Answer> {
+    let guest = component.instantiate_async(&mut *store).await?;
+    export.call(&guest, store).await
+}

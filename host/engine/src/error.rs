@@ -1,0 +1,183 @@
+//! What can go wrong, apart from what a plugin says itself.
+
+use std::time::Duration;
+
+use crate::limits::Limits;
+
+/// The engine cannot be made on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refuses its configuration.
+    #[error("failed to set up the WebAssembly engine: {0}")]
+    Wasmtime(String),
+    /// No threads to run guests on, or no thread for the clock that interrupts them.
+    #[error("failed to start the threads that run plugins")]
+    Threads(#[source] std::io::Error),
+}
+
+/// Why bytes are no plugin that this host runs.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Something else than a component.
+    #[error(
+        "expected a WebAssembly component, found {found}; build for wasm32-wasip2, or wrap the module with `wasm-tools component new`"
+    )]
+    NotAComponent {
+        /// What it looks like.
+        found: &'static str,
+    },
+    /// A component that does not compile.
+    #[error("failed to compile the component: {0}")]
+    Compile(String),
+    /// An import that no plugin gets.
+    #[error("the component imports `{import}`, which no plugin gets; {advice}")]
+    Import {
+        /// The interface.
+        import: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A component of another world, or of another version of the contract.
+    #[error("expected an export of `{expected}`, found {}", found(exports))]
+    Export {
+        /// What this host calls.
+        expected: &'static str,
+        /// What there is.
+        exports: Vec<String>,
+    },
+    /// The component does not say who it is.
+    #[error("failed to call `describe`")]
+    Describe(#[source] CallError),
+    /// The descriptor breaks the contract.
+    #[error("the descriptor's `{field}` {why}")]
+    Descriptor {
+        /// Where.
+        field: &'static str,
+        /// What was expected, and what found.
+        why: String,
+    },
+}
+
+fn found(exports: &[String]) -> String {
+    if exports.is_empty() {
+        "no export at all".to_owned()
+    } else {
+        format!("`{}`", exports.join("`, `"))
+    }
+}
+
+/// Why a call gave no answer. Nothing of it is left: the next call starts afresh.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It computed too long.
+    #[error("the plugin computed for longer than its CPU limit of {} ms{}", limit.as_millis(), tail(stderr))]
+    CpuLimit {
+        /// The limit.
+        limit: Duration,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
+    /// It took too long, whatever it did.
+    #[error("the plugin took longer than its wall-clock limit of {} ms{}", limit.as_millis(), tail(stderr))]
+    WallLimit {
+        /// The limit.
+        limit: Duration,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
+    /// It wanted too much memory.
+    #[error("the plugin wanted more than its memory limit of {} KiB{}", limit >> 10, tail(stderr))]
+    MemoryLimit {
+        /// The limit, in bytes.
+        limit: usize,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
+    /// It answered too much.
+    #[error("the plugin's answer is larger than its output limit of {} KiB", limit >> 10)]
+    OutputLimit {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// Its answer breaks the contract.
+    #[error("the plugin's answer breaks the contract: `{at}` {why}")]
+    InvalidOutput {
+        /// Which part of the answer.
+        at: String,
+        /// What was expected, and what found.
+        why: String,
+    },
+    /// It trapped: a defect of the plugin.
+    #[error("the plugin trapped: {cause}{}", tail(stderr))]
+    Trap {
+        /// What wasmtime says.
+        cause: String,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
+    /// The host failed, not the plugin.
+    #[error("the host failed to run the plugin: {0}")]
+    Host(String),
+}
+
+fn tail(stderr: &str) -> String {
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!("; it wrote: {stderr}")
+    }
+}
+
+impl CallError {
+    /// The variant's name: constant, for metrics and conditions.
+    #[must_use]
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::CpuLimit { .. } => "CpuLimit",
+            Self::WallLimit { .. } => "WallLimit",
+            Self::MemoryLimit { .. } => "MemoryLimit",
+            Self::OutputLimit { .. } => "OutputLimit",
+            Self::InvalidOutput { .. } => "InvalidOutput",
+            Self::Trap { .. } => "Trap",
+            Self::Host(_) => "Host",
+        }
+    }
+
+    pub(crate) fn invalid(at: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::InvalidOutput {
+            at: at.into(),
+            why: why.into(),
+        }
+    }
+
+    /// What `error`, raised while a guest ran under `limits`, means.
+    pub(crate) fn from_wasmtime(error: &wasmtime::Error, limits: &Limits, stderr: String) -> Self {
+        use crate::limits::{CpuLimitReached, MemoryLimitReached};
+        if error.downcast_ref::<CpuLimitReached>().is_some() {
+            return Self::CpuLimit {
+                limit: limits.cpu,
+                stderr,
+            };
+        }
+        if error.downcast_ref::<MemoryLimitReached>().is_some() {
+            return Self::MemoryLimit {
+                limit: limits.memory,
+                stderr,
+            };
+        }
+        let cause = error.root_cause().to_string();
+        // The error's type is private to wasmtime, so its text has to do; a test holds it.
+        if cause.contains("fuel allocated for hostcalls has been exhausted") {
+            return Self::OutputLimit {
+                limit: limits.output,
+            };
+        }
+        if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+            return Self::Trap {
+                cause: format!("it exited with code {}", exit.0),
+                stderr,
+            };
+        }
+        Self::Trap { cause, stderr }
+    }
+}

@@ -1,0 +1,269 @@
+//! From bytes to a plugin: compiled, its imports and exports checked, its descriptor read.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use crate::bindings::PhasePluginPre;
+use crate::bindings::testbench::phase::types;
+use crate::call::Describe;
+use crate::contract::{Descriptor, Gvk};
+use crate::engine::Engine;
+use crate::error::{CallError, LoadError};
+use crate::json::{self, JsonLimits};
+use crate::limits::Limits;
+use crate::sandbox::State;
+
+/// The export that this host calls: this version, and no other that semver would call compatible.
+const GENERATOR: &str = "testbench:phase/generator@0.1.0";
+/// Our own interfaces that a plugin may import.
+const OWN_IMPORTS: &[&str] = &["testbench:phase/types@0.1.0", "testbench:phase/host@0.1.0"];
+/// Packages whose interfaces exist without any power, since ordinary language runtimes import them.
+const POWERLESS: &[&str] = &[
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
+
+/// `describe` runs before anybody could have set limits.
+const DESCRIBE_HOLDER: &str = "(load)";
+const MAX_SCHEMA: usize = 64 << 10;
+const MAX_NAME: usize = 63;
+const MAX_VERSION: usize = 255;
+const MAX_LIST: usize = 64;
+
+/// A loaded component. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(crate) loaded: Arc<Loaded>,
+}
+
+pub(crate) struct Loaded {
+    pub(crate) digest: String,
+    pub(crate) size: usize,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) component: PhasePluginPre<State>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("digest", &self.loaded.digest)
+            .field("descriptor", &self.loaded.descriptor)
+            .finish()
+    }
+}
+
+impl Plugin {
+    /// `sha256:` and the hex digest of the component's bytes.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.loaded.digest
+    }
+
+    /// Bytes of the component.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.loaded.size
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.loaded.descriptor
+    }
+}
+
+impl Engine {
+    /// Compiles `wasm`, checks what it imports and exports, and asks it who it is.
+    ///
+    /// # Errors
+    ///
+    /// Why these bytes are no plugin that this host runs.
+    pub async fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadError> {
+        check_is_component(wasm)?;
+        let component = self.compile(wasm.to_vec()).await?;
+        let component = self.link(&component)?;
+        let digest = digest(wasm);
+        let described = self
+            .describe(&component, &digest)
+            .await
+            .map_err(LoadError::Describe)?;
+        let descriptor = descriptor(described)?;
+        Ok(Plugin {
+            loaded: Arc::new(Loaded {
+                digest,
+                size: wasm.len(),
+                descriptor,
+                component,
+            }),
+        })
+    }
+
+    async fn compile(&self, wasm: Vec<u8>) -> Result<Component, LoadError> {
+        let engine = self.inner.wasmtime.clone();
+        let compile = move || Component::new(&engine, wasm);
+        let compiled = self.inner.threads().spawn_blocking(compile).await;
+        compiled
+            .map_err(|error| LoadError::Compile(error.to_string()))?
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))
+    }
+
+    fn link(&self, component: &Component) -> Result<PhasePluginPre<State>, LoadError> {
+        let kind = component.component_type();
+        let mut imports = kind.imports(&self.inner.wasmtime);
+        imports.try_for_each(|(name, _)| check_import(name))?;
+        let exports: Vec<_> = kind
+            .exports(&self.inner.wasmtime)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if !exports.iter().any(|name| name == GENERATOR) {
+            return Err(LoadError::Export {
+                expected: GENERATOR,
+                exports,
+            });
+        }
+        let linked = self.inner.linker.instantiate_pre(component);
+        linked
+            .and_then(PhasePluginPre::new)
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))
+    }
+
+    async fn describe(
+        &self,
+        component: &PhasePluginPre<State>,
+        digest: &str,
+    ) -> Result<types::Descriptor, CallError> {
+        let names = Arc::new(|_: &str| None);
+        let run = self.run(
+            component.clone(),
+            digest,
+            DESCRIBE_HOLDER,
+            Limits::default(),
+            names,
+        );
+        let (described, _log) = run.await?.call(Describe).await?;
+        Ok(described)
+    }
+}
+
+/// `sha256:` and the hex digest of `bytes`.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    let hex = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    format!("sha256:{hex}")
+}
+
+fn check_is_component(wasm: &[u8]) -> Result<(), LoadError> {
+    let found = match wasm {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core module",
+        [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown version",
+        [] => "an empty file",
+        _ => "no WebAssembly",
+    };
+    Err(LoadError::NotAComponent { found })
+}
+
+fn check_import(name: &str) -> Result<(), LoadError> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    let package = interface.split('/').next().unwrap_or_default();
+    if OWN_IMPORTS.contains(&name) || (POWERLESS.contains(&package) && version.starts_with("0.2."))
+    {
+        return Ok(());
+    }
+    let advice = match package {
+        "wasi:http" => {
+            "a plugin has no network: build it without fetch (componentize-js: `disableFeatures: ['http', 'fetch-event']`)"
+        }
+        "testbench:phase" => "it was built for another version of the contract than 0.1.0",
+        _ if POWERLESS.contains(&package) => "only version 0.2 of WASI is there",
+        _ => "what it needs has to be in its request",
+    };
+    Err(LoadError::Import {
+        import: name.to_owned(),
+        advice,
+    })
+}
+
+fn descriptor(described: types::Descriptor) -> Result<Descriptor, LoadError> {
+    let types::Descriptor {
+        name,
+        version,
+        settings_schema,
+        requires,
+        inputs,
+        creates,
+        ext,
+    } = described;
+    let wrong = |field, why: String| LoadError::Descriptor { field, why };
+    if !is_dns_label(&name) {
+        return Err(wrong(
+            "name",
+            format!(
+                "must be 1 to {MAX_NAME} of a-z, 0-9 and `-`, found `{}`",
+                crate::text::clean(&name, 64)
+            ),
+        ));
+    }
+    if version.is_empty() || version.len() > MAX_VERSION || !version.is_ascii() {
+        return Err(wrong("version", "must be a SemVer version".to_owned()));
+    }
+    if let Some(feature) = requires.first() {
+        let feature = crate::text::clean(feature, 64);
+        return Err(wrong(
+            "requires",
+            format!(
+                "names `{feature}`, a feature that this host lacks; it has none beyond the contract"
+            ),
+        ));
+    }
+    if inputs.len() > MAX_LIST || creates.len() > MAX_LIST {
+        return Err(wrong(
+            "inputs",
+            format!("and `creates` may have {MAX_LIST} entries each"),
+        ));
+    }
+    if settings_schema.len() > MAX_SCHEMA {
+        return Err(wrong(
+            "settings-schema",
+            format!(
+                "has {} bytes, {MAX_SCHEMA} are the most",
+                settings_schema.len()
+            ),
+        ));
+    }
+    let schema = json::parse(&settings_schema, JsonLimits::default())
+        .map_err(|error| wrong("settings-schema", format!("is no JSON: {error}")))?;
+    if let Some(ext) = ext {
+        json::parse(&ext, JsonLimits::default())
+            .map_err(|error| wrong("ext", format!("is no JSON: {error}")))?;
+    }
+    let creates = creates
+        .into_iter()
+        .map(|types::Gvk { api_version, kind }| Gvk { api_version, kind })
+        .collect();
+    Ok(Descriptor {
+        name,
+        version,
+        settings_schema: schema,
+        inputs,
+        creates,
+    })
+}
+
+fn is_dns_label(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
