@@ -55,8 +55,25 @@ impl Experiment {
     ///
     /// Where the manifest does not fit the types, which after the schema's check is a defect of this program.
     pub fn from_manifest(manifest: Value) -> Result<Self, serde_json::Error> {
-        let Manifest { metadata: Metadata { name, namespace, uid, labels }, spec, status } = serde_json::from_value(manifest)?;
+        let Manifest {
+            metadata:
+                Metadata {
+                    name,
+                    namespace,
+                    uid,
+                    labels,
+                },
+            spec,
+            status,
+        } = serde_json::from_value(manifest)?;
         let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-        Ok(Self { name, namespace, uid, labels, spec, status })
+        Ok(Self {
+            name,
+            namespace,
+            uid,
+            labels,
+            spec,
+            status,
+        })
     }
 }

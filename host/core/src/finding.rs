@@ -21,14 +21,31 @@ impl Finding {
     /// A warning of the host.
     #[must_use]
     pub fn warning(code: &str, message: String) -> Self {
-        Self { severity: Severity::Warning, phase: None, code: code.to_owned(), message, path: None }
+        Self {
+            severity: Severity::Warning,
+            phase: None,
+            code: code.to_owned(),
+            message,
+            path: None,
+        }
     }
 
     /// What a plugin reported from `phase`.
     #[must_use]
     pub fn of_phase(phase: &str, diagnostic: Diagnostic) -> Self {
-        let Diagnostic { severity, code, message, path } = diagnostic;
-        Self { severity, phase: Some(phase.to_owned()), code, message, path }
+        let Diagnostic {
+            severity,
+            code,
+            message,
+            path,
+        } = diagnostic;
+        Self {
+            severity,
+            phase: Some(phase.to_owned()),
+            code,
+            message,
+            path,
+        }
     }
 }
 

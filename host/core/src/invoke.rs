@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
-use testbench_engine::{Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, Outcome};
+use testbench_engine::{
+    Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, Outcome,
+};
 
 use crate::compose::Placement;
 use crate::finding::Finding;
@@ -68,7 +70,11 @@ fn reasons(diagnostics: &[Diagnostic]) -> String {
         Some(path) => format!("{} ({}) at {path}", diagnostic.message, diagnostic.code),
         None => format!("{} ({})", diagnostic.message, diagnostic.code),
     };
-    diagnostics.iter().map(reason).collect::<Vec<_>>().join("; ")
+    diagnostics
+        .iter()
+        .map(reason)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Calls all assigned plugins, side by side; none sees another's piece.
@@ -85,27 +91,53 @@ pub async fn invoke(
     let names = BaseNames::of(assignments, placement);
     let calls = assignments.iter().map(|assignment| {
         let call = call(assignment, validated, placement, &names);
-        async move { outcome(assignment, engine.generate(&assignment.plugin.plugin, call).await) }
+        async move {
+            outcome(
+                assignment,
+                engine.generate(&assignment.plugin.plugin, call).await,
+            )
+        }
     });
     let (mut contributed, mut findings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for result in join_all(calls).await {
         match result {
             Ok(mut piece) => {
                 let diagnostics = std::mem::take(&mut piece.contribution.diagnostics);
-                findings.extend(diagnostics.into_iter().map(|diagnostic| Finding::of_phase(&piece.phase, diagnostic)));
+                findings.extend(
+                    diagnostics
+                        .into_iter()
+                        .map(|diagnostic| Finding::of_phase(&piece.phase, diagnostic)),
+                );
                 contributed.push(piece);
             }
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok((contributed, findings)) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok((contributed, findings))
+    } else {
+        Err(errors)
+    }
 }
 
-fn outcome(assignment: &Assignment, outcome: Result<Outcome, CallError>) -> Result<Contributed, PhaseError> {
+fn outcome(
+    assignment: &Assignment,
+    outcome: Result<Outcome, CallError>,
+) -> Result<Contributed, PhaseError> {
     let phase = assignment.phase.clone();
     match outcome.map(|outcome| outcome.result) {
-        Ok(Ok(contribution)) => Ok(Contributed { phase, plugin: assignment.plugin.clone(), contribution }),
-        Ok(Err(Failure { kind, diagnostics, .. })) => Err(PhaseError::Refused { phase, kind, diagnostics }),
+        Ok(Ok(contribution)) => Ok(Contributed {
+            phase,
+            plugin: assignment.plugin.clone(),
+            contribution,
+        }),
+        Ok(Err(Failure {
+            kind, diagnostics, ..
+        })) => Err(PhaseError::Refused {
+            phase,
+            kind,
+            diagnostics,
+        }),
         Err(source) => {
             let plugin = &assignment.plugin.plugin;
             let descriptor = plugin.descriptor();
@@ -127,15 +159,23 @@ struct BaseNames {
 
 impl BaseNames {
     fn of(assignments: &[Assignment], placement: &Placement) -> Self {
-        let experiment = assignments.iter().find(|assignment| assignment.phase == EXPERIMENT_KEY);
+        let experiment = assignments
+            .iter()
+            .find(|assignment| assignment.phase == EXPERIMENT_KEY);
         Self {
             workflow: placement.workflow_name(),
-            config_map: experiment.and_then(|a| placement.object_name(&a.plugin.identity, EXPERIMENT_KEY)),
+            config_map: experiment
+                .and_then(|a| placement.object_name(&a.plugin.identity, EXPERIMENT_KEY)),
         }
     }
 }
 
-fn call(assignment: &Assignment, validated: &Validated, placement: &Placement, names: &BaseNames) -> Call {
+fn call(
+    assignment: &Assignment,
+    validated: &Validated,
+    placement: &Placement,
+    names: &BaseNames,
+) -> Call {
     let registered = &assignment.plugin;
     let (naming, identity) = (placement.clone(), registered.identity.clone());
     Call {
@@ -143,7 +183,7 @@ fn call(assignment: &Assignment, validated: &Validated, placement: &Placement, n
         namespace: placement.namespace.clone(),
         settings: assignment.settings.clone(),
         input: input(&registered.plugin.descriptor().inputs, validated, names),
-        object_name: Arc::new(move |key| naming.object_name(&identity, key)),
+        object_names: Arc::new(move |key| naming.object_name(&identity, key)),
         holder: validated.experiment.namespace.clone(),
         limits: registered.limits,
     }
@@ -160,8 +200,12 @@ fn input(wanted: &[String], validated: &Validated, names: &BaseNames) -> Value {
         "configMapName": names.config_map,
     });
     if let Value::Object(document) = &mut input {
-        let named = INPUTS.iter().filter(|input| wanted.iter().any(|name| name == input.name));
-        document.extend(named.filter_map(|input| Some((input.name.to_owned(), (input.read)(validated)?))));
+        let named = INPUTS
+            .iter()
+            .filter(|input| wanted.iter().any(|name| name == input.name));
+        document.extend(
+            named.filter_map(|input| Some((input.name.to_owned(), (input.read)(validated)?))),
+        );
     }
     input
 }
@@ -175,7 +219,10 @@ struct Input {
 
 /// Every key that a plugin may ask for.
 const INPUTS: &[Input] = &[
-    Input { name: "aiGateway", read: |v| v.ai_gateway.as_ref().map(|gateway| json!(gateway)) },
+    Input {
+        name: "aiGateway",
+        read: |v| v.ai_gateway.as_ref().map(|gateway| json!(gateway)),
+    },
     Input {
         name: "dataset",
         read: |v| match &v.data {
@@ -183,8 +230,14 @@ const INPUTS: &[Input] = &[
             Data::Inline(_) => None,
         },
     },
-    Input { name: "env", read: |v| Some(json!(v.env)) },
-    Input { name: "otel", read: |v| v.otel.as_ref().map(|otel| json!(otel)) },
+    Input {
+        name: "env",
+        read: |v| Some(json!(v.env)),
+    },
+    Input {
+        name: "otel",
+        read: |v| v.otel.as_ref().map(|otel| json!(otel)),
+    },
     Input {
         name: "scenarios",
         read: |v| match &v.data {
@@ -192,14 +245,24 @@ const INPUTS: &[Input] = &[
             Data::Dataset(_) => None,
         },
     },
-    Input { name: "schedule", read: |v| v.schedule.as_ref().map(|schedule| json!(schedule)) },
-    Input { name: "scoring", read: |v| Some(json!(v.scoring)).filter(|scoring| scoring.as_object() != Some(&Map::new())) },
-    Input { name: "suspend", read: |v| Some(v.suspend.into()) },
+    Input {
+        name: "schedule",
+        read: |v| v.schedule.as_ref().map(|schedule| json!(schedule)),
+    },
+    Input {
+        name: "scoring",
+        read: |v| Some(json!(v.scoring)).filter(|scoring| scoring.as_object() != Some(&Map::new())),
+    },
+    Input {
+        name: "suspend",
+        read: |v| Some(v.suspend.into()),
+    },
     Input {
         name: "trigger",
         read: |v| {
             let trigger = v.trigger.as_ref()?;
-            Some(json!({"event": trigger.event, "concurrencyPolicy": trigger.concurrency_policy})).map(without_nulls)
+            Some(json!({"event": trigger.event, "concurrencyPolicy": trigger.concurrency_policy}))
+                .map(without_nulls)
         },
     },
 ];
@@ -214,5 +277,9 @@ fn without_nulls(mut object: Value) -> Value {
 /// The keys of [`INPUTS`] that `wanted` names and that do not exist: a plugin asking for one cannot be served by this host.
 #[must_use]
 pub fn unknown_inputs(wanted: &[String]) -> Vec<&str> {
-    wanted.iter().map(String::as_str).filter(|name| INPUTS.iter().all(|input| input.name != *name)).collect()
+    wanted
+        .iter()
+        .map(String::as_str)
+        .filter(|name| INPUTS.iter().all(|input| input.name != *name))
+        .collect()
 }

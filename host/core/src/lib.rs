@@ -8,6 +8,7 @@ pub mod compose;
 pub mod experiment;
 pub mod finding;
 pub mod invoke;
+mod path;
 pub mod pipeline;
 pub mod placement;
 pub mod render;

@@ -62,15 +62,24 @@ pub enum StepError {
 /// # Errors
 ///
 /// The first step that fails; nothing after it is tried.
-pub async fn desired(host: &Host, resolved: Resolved, placement: &Placement) -> Result<Desired, StepError> {
+pub async fn desired(
+    host: &Host,
+    resolved: Resolved,
+    placement: &Placement,
+) -> Result<Desired, StepError> {
     let validated = validate::validate(resolved).map_err(StepError::Validate)?;
     let assignments = slots::assign(&host.catalog, &validated).map_err(StepError::Slots)?;
     let invoked = invoke::invoke(&host.engine, &assignments, &validated, placement).await;
     let (contributed, remarks) = invoked.map_err(StepError::Invoke)?;
-    let objects = compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
+    let objects =
+        compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
     let findings = validated.findings.into_iter().chain(remarks).collect();
     let phases = contributed.iter().map(filled).collect();
-    Ok(Desired { objects, findings, phases })
+    Ok(Desired {
+        objects,
+        findings,
+        phases,
+    })
 }
 
 fn filled(piece: &invoke::Contributed) -> FilledPhase {
@@ -84,15 +93,27 @@ fn filled(piece: &invoke::Contributed) -> FilledPhase {
 }
 
 fn lines(errors: &[impl std::fmt::Display]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// One line an error, each with its causes behind it.
 fn chains(errors: &[impl std::error::Error + 'static]) -> String {
-    lines(&errors.iter().map(|error| with_causes(error)).collect::<Vec<_>>())
+    lines(
+        &errors
+            .iter()
+            .map(|error| with_causes(error))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -10,6 +10,9 @@ pub fn placement(experiment: &Experiment) -> Placement {
     Placement {
         namespace: experiment.namespace.clone(),
         name_prefix: experiment.name.clone(),
-        owner: experiment.uid.clone().map(|uid| Owner { name: experiment.name.clone(), uid }),
+        owner: experiment.uid.clone().map(|uid| Owner {
+            name: experiment.name.clone(),
+            uid,
+        }),
     }
 }

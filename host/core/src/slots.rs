@@ -7,10 +7,21 @@ use serde_json::{Map, Value};
 use testbench_engine::{Limits, Plugin};
 
 use crate::compose::{Grants, PluginIdentity};
+use crate::invoke::unknown_inputs;
+use crate::path::{dotted, join};
 use crate::validate::Validated;
 
 /// The slots, in the order of the chain. They exist also where nothing fills them.
-pub const SLOTS: &[&str] = &["experiment", "workflow", "setup", "run", "evaluate", "publish", "visualize", "trigger"];
+pub const SLOTS: &[&str] = &[
+    "experiment",
+    "workflow",
+    "setup",
+    "run",
+    "evaluate",
+    "publish",
+    "visualize",
+    "trigger",
+];
 
 /// Without these there is nothing to run.
 const INDISPENSABLE: &[&str] = &["experiment", "workflow", "run"];
@@ -29,13 +40,15 @@ pub struct Registered {
     settings: jsonschema::Validator,
 }
 
-/// Why a loaded plugin cannot be registered.
+/// Why a loaded plugin cannot be used by this host.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings schema of plugin `{plugin}` is no JSON Schema that this host takes")]
-pub struct SettingsSchemaError {
-    plugin: String,
-    #[source]
-    source: Box<jsonschema::ValidationError<'static>>,
+pub enum RegisterError {
+    /// Its settings schema is none, or refers to something outside itself.
+    #[error("its settings schema is no JSON Schema that this host takes")]
+    Schema(#[source] Box<jsonschema::ValidationError<'static>>),
+    /// It wants something that this host does not have.
+    #[error("it asks for the input {}, which this host does not have", .0.join(", "))]
+    Inputs(Vec<String>),
 }
 
 impl Registered {
@@ -43,24 +56,32 @@ impl Registered {
     ///
     /// # Errors
     ///
-    /// Where its settings schema is none, or refers to something outside itself.
-    pub fn bundled(phase: &str, plugin: Plugin) -> Result<Self, SettingsSchemaError> {
+    /// Where its descriptor asks for something that this host cannot give.
+    pub fn bundled(phase: &str, plugin: Plugin) -> Result<Self, RegisterError> {
         let descriptor = plugin.descriptor();
-        let settings = settings_validator(&descriptor.settings_schema)
-            .map_err(|source| SettingsSchemaError { plugin: descriptor.name.clone(), source: Box::new(source) })?;
+        let unknown: Vec<_> = unknown_inputs(&descriptor.inputs)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if !unknown.is_empty() {
+            return Err(RegisterError::Inputs(unknown));
+        }
+        let settings = settings_validator(&descriptor.settings_schema);
         Ok(Self {
+            settings: settings.map_err(|error| RegisterError::Schema(Box::new(error)))?,
             plugin,
             identity: PluginIdentity::Bundled,
             grants: Grants::bundled(phase),
             limits: Limits::default(),
-            settings,
         })
     }
 }
 
 /// Patterns come from a plugin: the linear-time engine, never a backtracking one. No `$ref` leaves the schema: the crate is built
 /// without any way to fetch one.
-fn settings_validator(schema: &Value) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+fn settings_validator(
+    schema: &Value,
+) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .with_pattern_options(jsonschema::PatternOptions::regex())
@@ -105,7 +126,9 @@ pub enum SlotError {
         known: Vec<String>,
     },
     /// A phase without which there is nothing to run is disabled.
-    #[error("{path}: phase `{name}` cannot be disabled: without it there is nothing to run; remove `enabled: false`")]
+    #[error(
+        "{path}: phase `{name}` cannot be disabled: without it there is nothing to run; remove `enabled: false`"
+    )]
     Indispensable {
         /// Where in the Experiment.
         path: String,
@@ -133,33 +156,60 @@ pub fn assign(catalog: &Catalog, validated: &Validated) -> Result<Vec<Assignment
     let mut errors = unknown_phases(catalog, validated);
     let mut assignments = Vec::new();
     for slot in SLOTS {
-        let Some(plugin) = catalog.by_slot.get(*slot) else { continue };
-        let tuning = validated.phases.iter().enumerate().find(|(_, tuning)| tuning.name == *slot);
+        let Some(plugin) = catalog.by_slot.get(*slot) else {
+            continue;
+        };
+        let tuning = validated
+            .phases
+            .iter()
+            .enumerate()
+            .find(|(_, tuning)| tuning.name == *slot);
         let path = tuning.map_or_else(String::new, |(i, _)| format!("spec.phases[{i}]"));
         let enabled = tuning.is_none_or(|(_, tuning)| tuning.enabled.unwrap_or(true));
         if !enabled {
             if INDISPENSABLE.contains(slot) {
-                errors.push(SlotError::Indispensable { path: format!("{path}.enabled"), name: (*slot).to_owned() });
+                errors.push(SlotError::Indispensable {
+                    path: format!("{path}.enabled"),
+                    name: (*slot).to_owned(),
+                });
             }
             continue;
         }
-        let settings = tuning.and_then(|(_, tuning)| tuning.settings.clone()).unwrap_or_default();
+        let settings = tuning
+            .and_then(|(_, tuning)| tuning.settings.clone())
+            .unwrap_or_default();
         match checked_settings(plugin, slot, settings, &path) {
-            Ok(settings) => assignments.push(Assignment { phase: (*slot).to_owned(), plugin: plugin.clone(), settings }),
+            Ok(settings) => assignments.push(Assignment {
+                phase: (*slot).to_owned(),
+                plugin: plugin.clone(),
+                settings,
+            }),
             Err(refused) => errors.extend(refused),
         }
     }
-    if errors.is_empty() { Ok(assignments) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(assignments)
+    } else {
+        Err(errors)
+    }
 }
 
 fn unknown_phases(catalog: &Catalog, validated: &Validated) -> Vec<SlotError> {
-    let names = validated.phases.iter().map(|tuning| &tuning.name).enumerate();
+    let names = validated
+        .phases
+        .iter()
+        .map(|tuning| &tuning.name)
+        .enumerate();
     names
         .filter(|(_, name)| !catalog.by_slot.contains_key(*name))
         .map(|(i, name)| SlotError::PhaseNotFound {
             path: format!("spec.phases[{i}].name"),
             name: name.clone(),
-            known: SLOTS.iter().filter(|slot| catalog.by_slot.contains_key(**slot)).map(|slot| (*slot).to_owned()).collect(),
+            known: SLOTS
+                .iter()
+                .filter(|slot| catalog.by_slot.contains_key(**slot))
+                .map(|slot| (*slot).to_owned())
+                .collect(),
         })
         .collect()
 }
@@ -175,30 +225,17 @@ fn checked_settings(
         .settings
         .iter_errors(&settings)
         .map(|error| SlotError::Settings {
-            path: format!("{path}.settings{}", dotted(error.instance_path().as_str(), &settings)),
+            path: join(
+                &format!("{path}.settings"),
+                &dotted(error.instance_path().as_str(), &settings),
+            ),
             phase: phase.to_owned(),
             message: error.to_string(),
         })
         .collect();
-    if refused.is_empty() { Ok(settings) } else { Err(refused) }
-}
-
-/// A JSON Pointer into `document`, spelt as the API server spells paths: `/a/0/b` → `.a[0].b`.
-fn dotted(pointer: &str, document: &Value) -> String {
-    let mut path = String::new();
-    let mut at = Some(document);
-    for token in pointer.split('/').skip(1) {
-        let token = token.replace("~1", "/").replace("~0", "~");
-        match at {
-            Some(Value::Array(entries)) => {
-                path.push_str(&format!("[{token}]"));
-                at = token.parse::<usize>().ok().and_then(|i| entries.get(i));
-            }
-            _ => {
-                path.push_str(&format!(".{token}"));
-                at = at.and_then(|object| object.get(&token));
-            }
-        }
+    if refused.is_empty() {
+        Ok(settings)
+    } else {
+        Err(refused)
     }
-    path
 }

@@ -91,7 +91,10 @@ pub struct Invalid {
 
 impl Invalid {
     fn new(path: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), message: message.into() }
+        Self {
+            path: path.to_owned(),
+            message: message.into(),
+        }
     }
 }
 
@@ -101,7 +104,14 @@ impl Invalid {
 ///
 /// Everything that makes no sense, in the order of the spec's fields.
 pub fn validate(resolved: Resolved) -> Result<Validated, Vec<Invalid>> {
-    let Resolved { experiment, agent, agent_lookup: _, ai_gateway, otel, findings } = resolved;
+    let Resolved {
+        experiment,
+        agent,
+        agent_lookup: _,
+        ai_gateway,
+        otel,
+        findings,
+    } = resolved;
     let mut invalid = Vec::new();
     // Spelt out, so that a new field cannot be forgotten here.
     let ExperimentSpec {
@@ -119,9 +129,15 @@ pub fn validate(resolved: Resolved) -> Result<Validated, Vec<Invalid>> {
         suspend,
     } = experiment.spec.clone();
 
-    let flat = Scoring { llm_as_a_judge_model, default_threshold };
+    let flat = Scoring {
+        llm_as_a_judge_model,
+        default_threshold,
+    };
     let data = data(scenarios, dataset, flat, &mut invalid);
-    let env = env.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+    let env = env
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<Vec<_>, _>>();
     if let Err(error) = &env {
         invalid.push(Invalid::new("spec.env", format!("failed to read: {error}")));
     }
@@ -153,9 +169,30 @@ fn data(
 ) -> Option<(Data, Scoring)> {
     match (scenarios, dataset) {
         (Some(scenarios), None) => Some((Data::Inline(scenarios), flat)),
-        (None, Some(Dataset { url: Some(url), s3: None, inline: None })) => Some((Data::Dataset(DatasetSource::Url(url)), flat)),
-        (None, Some(Dataset { url: None, s3: Some(s3), inline: None })) => Some((Data::Dataset(DatasetSource::S3(s3)), flat)),
-        (None, Some(Dataset { url: None, s3: None, inline: Some(inline) })) => {
+        (
+            None,
+            Some(Dataset {
+                url: Some(url),
+                s3: None,
+                inline: None,
+            }),
+        ) => Some((Data::Dataset(DatasetSource::Url(url)), flat)),
+        (
+            None,
+            Some(Dataset {
+                url: None,
+                s3: Some(s3),
+                inline: None,
+            }),
+        ) => Some((Data::Dataset(DatasetSource::S3(s3)), flat)),
+        (
+            None,
+            Some(Dataset {
+                url: None,
+                s3: None,
+                inline: Some(inline),
+            }),
+        ) => {
             let nested = Scoring {
                 llm_as_a_judge_model: inline.llm_as_a_judge_model,
                 default_threshold: inline.default_threshold,
@@ -169,11 +206,17 @@ fn data(
         }
         // The schema refuses these; an object that was stored under an older schema may still say so.
         (Some(_), Some(_)) | (None, None) => {
-            invalid.push(Invalid::new("spec", "expected exactly one of `scenarios` and `dataset`; set one of them"));
+            invalid.push(Invalid::new(
+                "spec",
+                "expected exactly one of `scenarios` and `dataset`; set one of them",
+            ));
             None
         }
         (None, Some(_)) => {
-            invalid.push(Invalid::new("spec.dataset", "expected exactly one of `url`, `s3` and `inline`; set one of them"));
+            invalid.push(Invalid::new(
+                "spec.dataset",
+                "expected exactly one of `url`, `s3` and `inline`; set one of them",
+            ));
             None
         }
     }
@@ -191,6 +234,14 @@ fn same_or_one(flat: &Scoring, nested: &Scoring, invalid: &mut Vec<Invalid>) {
             ));
         }
     };
-    differ("llmAsAJudgeModel", flat.llm_as_a_judge_model.clone(), nested.llm_as_a_judge_model.clone());
-    differ("defaultThreshold", flat.default_threshold.map(|t| t.to_string()), nested.default_threshold.map(|t| t.to_string()));
+    differ(
+        "llmAsAJudgeModel",
+        flat.llm_as_a_judge_model.clone(),
+        nested.llm_as_a_judge_model.clone(),
+    );
+    differ(
+        "defaultThreshold",
+        flat.default_threshold.map(|t| t.to_string()),
+        nested.default_threshold.map(|t| t.to_string()),
+    );
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use testbench_engine::is_object_key;
 
 use crate::experiment::API_VERSION;
 
@@ -15,8 +16,6 @@ const MAX_LABEL: usize = 63;
 const SHORTENED_HASH: usize = 16;
 /// Hex digits that keep the object names of custom plugins apart.
 const PLUGIN_HASH: usize = 8;
-/// Longest object key that a plugin may choose.
-const MAX_KEY: usize = 20;
 
 /// The key under which the host names the TestWorkflow that all phases share.
 pub const WORKFLOW_KEY: &str = "workflow";
@@ -53,12 +52,6 @@ pub enum PluginIdentity {
         /// Name of the PhasePlugin.
         name: String,
     },
-}
-
-/// Whether `key` may name an object of a plugin: `[a-z0-9]{1,20}`.
-#[must_use]
-pub fn is_object_key(key: &str) -> bool {
-    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 impl Placement {
@@ -157,7 +150,11 @@ fn hex_digest(parts: &[&str], digits: usize) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let mut hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     hex.truncate(digits);
     hex
 }
@@ -167,11 +164,18 @@ mod tests {
     use super::*;
 
     fn placement(prefix: &str) -> Placement {
-        Placement { namespace: "ns".into(), name_prefix: prefix.into(), owner: None }
+        Placement {
+            namespace: "ns".into(),
+            name_prefix: prefix.into(),
+            owner: None,
+        }
     }
 
     fn custom(namespace: &str, name: &str) -> PluginIdentity {
-        PluginIdentity::Custom { namespace: namespace.into(), name: name.into() }
+        PluginIdentity::Custom {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     fn is_subdomain(name: &str) -> bool {
@@ -180,7 +184,9 @@ mod tests {
                 !part.is_empty()
                     && !part.starts_with('-')
                     && !part.ends_with('-')
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             })
     }
 
@@ -202,17 +208,22 @@ mod tests {
             custom("", "ab"),
             custom("a", "bexperiment"),
         ];
-        let names: std::collections::BTreeSet<_> =
-            plugins.iter().map(|plugin| placement.object_name(plugin, "experiment").unwrap()).collect();
+        let names: std::collections::BTreeSet<_> = plugins
+            .iter()
+            .map(|plugin| placement.object_name(plugin, "experiment").unwrap())
+            .collect();
         assert_eq!(names.len(), plugins.len());
     }
 
     #[test]
     fn keys_that_could_break_a_name_are_refused() {
         for key in ["", "a-b", "A", "ä", "a.b", "a/b", "012345678901234567890"] {
-            assert_eq!(placement("x").object_name(&PluginIdentity::Bundled, key), None, "{key}");
+            assert_eq!(
+                placement("x").object_name(&PluginIdentity::Bundled, key),
+                None,
+                "{key}"
+            );
         }
-        assert!(is_object_key("01234567890123456789"));
     }
 
     #[test]
@@ -228,8 +239,14 @@ mod tests {
             let labels = placement(&long).labels("run");
             assert!(labels.values().all(|value| value.len() <= MAX_LABEL));
         }
-        let (one, two) = (format!("{}b", "a".repeat(252)), format!("{}c", "a".repeat(252)));
-        assert_ne!(placement(&one).workflow_name(), placement(&two).workflow_name());
+        let (one, two) = (
+            format!("{}b", "a".repeat(252)),
+            format!("{}c", "a".repeat(252)),
+        );
+        assert_ne!(
+            placement(&one).workflow_name(),
+            placement(&two).workflow_name()
+        );
     }
 
     #[test]
@@ -243,11 +260,17 @@ mod tests {
     #[test]
     fn an_owner_is_a_blocking_controller_reference_and_plugins_cannot_take_host_labels() {
         let mut placement = placement("x");
-        placement.owner = Some(Owner { name: "x".into(), uid: "u-1".into() });
+        placement.owner = Some(Owner {
+            name: "x".into(),
+            uid: "u-1".into(),
+        });
         let forged = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "me".to_owned())]);
         let metadata = placement.metadata("x-workflow", "workflow", forged, BTreeMap::new());
         assert_eq!(metadata["ownerReferences"][0]["uid"], "u-1");
         assert_eq!(metadata["ownerReferences"][0]["blockOwnerDeletion"], true);
-        assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "testbench");
+        assert_eq!(
+            metadata["labels"]["app.kubernetes.io/managed-by"],
+            "testbench"
+        );
     }
 }

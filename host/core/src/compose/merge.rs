@@ -37,7 +37,9 @@ pub(super) struct Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// Two phases disagree.
-    #[error("phases `{first}` and `{second}` both set `{path}`, to different values; change the settings of one, or disable it")]
+    #[error(
+        "phases `{first}` and `{second}` both set `{path}`, to different values; change the settings of one, or disable it"
+    )]
     Conflict {
         /// The phase that comes first in the chain.
         first: String,
@@ -55,7 +57,9 @@ pub enum MergeError {
         path: String,
     },
     /// An entry of a keyed list has no key, or the list holds something else than objects.
-    #[error("phase `{phase}`: an entry of `{path}` lacks the text `{key}` that tells entries apart")]
+    #[error(
+        "phase `{phase}`: an entry of `{path}` lacks the text `{key}` that tells entries apart"
+    )]
     NoKey {
         /// The phase that says so.
         phase: String,
@@ -100,7 +104,10 @@ pub(super) fn merge(parts: &[Part<'_>]) -> Result<Map<String, Value>, Vec<MergeE
     let mut errors = Vec::new();
     let mut root = BTreeMap::new();
     for part in parts {
-        let fields = part.workflow.iter().filter(|(key, _)| key.as_str() != "steps");
+        let fields = part
+            .workflow
+            .iter()
+            .filter(|(key, _)| key.as_str() != "steps");
         for (key, value) in fields {
             insert(&mut root, part.phase, key, key.clone(), value, &mut errors);
         }
@@ -120,7 +127,11 @@ pub(super) fn merge(parts: &[Part<'_>]) -> Result<Map<String, Value>, Vec<MergeE
 fn chain(parts: &[Part<'_>], errors: &mut Vec<MergeError>) -> Vec<Value> {
     let mut chain = Vec::new();
     for part in parts {
-        match part.workflow.get("steps").map(|steps| check_steps(part.phase, steps)) {
+        match part
+            .workflow
+            .get("steps")
+            .map(|steps| check_steps(part.phase, steps))
+        {
             None => {}
             Some(Ok(steps)) => chain.extend(entry(part.phase, steps)),
             Some(Err(error)) => errors.push(error),
@@ -130,11 +141,20 @@ fn chain(parts: &[Part<'_>], errors: &mut Vec<MergeError>) -> Vec<Value> {
 }
 
 fn check_steps<'a>(phase: &str, steps: &'a Value) -> Result<&'a [Value], MergeError> {
-    let wrong = |path, found| MergeError::Steps { phase: phase.to_owned(), path, found: kind_of(found) };
+    let wrong = |path, found| MergeError::Steps {
+        phase: phase.to_owned(),
+        path,
+        found: kind_of(found),
+    };
     if let Some(path) = find_null(steps, "steps".to_owned()) {
-        return Err(MergeError::Null { phase: phase.to_owned(), path });
+        return Err(MergeError::Null {
+            phase: phase.to_owned(),
+            path,
+        });
     }
-    let entries = steps.as_array().ok_or_else(|| wrong("steps".to_owned(), steps))?;
+    let entries = steps
+        .as_array()
+        .ok_or_else(|| wrong("steps".to_owned(), steps))?;
     match entries.iter().position(|entry| !entry.is_object()) {
         Some(i) => Err(wrong(format!("steps[{i}]"), &entries[i])),
         None => Ok(entries),
@@ -160,22 +180,42 @@ fn insert<'a>(
     errors: &mut Vec<MergeError>,
 ) {
     // Below an object the recursion finds it; a list is taken as it is.
-    let null = if value.is_object() { None } else { find_null(value, path.clone()) };
+    let null = if value.is_object() {
+        None
+    } else {
+        find_null(value, path.clone())
+    };
     if let Some(path) = null {
-        errors.push(MergeError::Null { phase: phase.to_owned(), path });
+        errors.push(MergeError::Null {
+            phase: phase.to_owned(),
+            path,
+        });
         return;
     }
-    let node = siblings.entry(key).or_insert_with(|| Node { writer: phase, content: Content::empty(value, &path) });
+    let node = siblings.entry(key).or_insert_with(|| Node {
+        writer: phase,
+        content: Content::empty(value, &path),
+    });
     match (&mut node.content, value) {
         (Content::Object(children), Value::Object(fields)) => {
             for (child, value) in fields {
-                insert(children, phase, child, format!("{path}.{child}"), value, errors);
+                insert(
+                    children,
+                    phase,
+                    child,
+                    format!("{path}.{child}"),
+                    value,
+                    errors,
+                );
             }
         }
         (Content::Appended(present), Value::Array(entries)) => present.extend(entries),
-        (Content::Keyed(present), Value::Array(entries)) => add_keyed(present, phase, &path, entries, errors),
+        (Content::Keyed(present), Value::Array(entries)) => {
+            add_keyed(present, phase, &path, entries, errors)
+        }
         // What this phase has just written, or a scalar on which two phases agree.
-        (Content::Whole(present), _) if node.writer == phase || (*present == value && !value.is_array()) => {}
+        (Content::Whole(present), _)
+            if node.writer == phase || (*present == value && !value.is_array()) => {}
         _ => errors.push(conflict(node.writer, phase, path)),
     }
 }
@@ -187,10 +227,16 @@ fn add_keyed<'a>(
     entries: &'a [Value],
     errors: &mut Vec<MergeError>,
 ) {
-    let ListRule::By(key) = rule_of(path) else { return };
+    let ListRule::By(key) = rule_of(path) else {
+        return;
+    };
     for value in entries {
         let Some(id) = value.get(key).and_then(Value::as_str) else {
-            errors.push(MergeError::NoKey { phase: phase.to_owned(), path: path.to_owned(), key });
+            errors.push(MergeError::NoKey {
+                phase: phase.to_owned(),
+                path: path.to_owned(),
+                key,
+            });
             continue;
         };
         match present.iter().find(|entry| entry.id == id) {
@@ -202,19 +248,31 @@ fn add_keyed<'a>(
 }
 
 fn rule_of(path: &str) -> ListRule {
-    LIST_RULES.iter().find(|(at, _)| *at == path).map_or(ListRule::Atomic, |(_, rule)| *rule)
+    LIST_RULES
+        .iter()
+        .find(|(at, _)| *at == path)
+        .map_or(ListRule::Atomic, |(_, rule)| *rule)
 }
 
 fn conflict(first: &str, second: &str, path: String) -> MergeError {
-    MergeError::Conflict { first: first.to_owned(), second: second.to_owned(), path }
+    MergeError::Conflict {
+        first: first.to_owned(),
+        second: second.to_owned(),
+        path,
+    }
 }
 
 /// The path of the first `null` inside `value`.
 pub(super) fn find_null(value: &Value, path: String) -> Option<String> {
     match value {
         Value::Null => Some(path),
-        Value::Array(entries) => entries.iter().enumerate().find_map(|(i, entry)| find_null(entry, format!("{path}[{i}]"))),
-        Value::Object(fields) => fields.iter().find_map(|(key, field)| find_null(field, format!("{path}.{key}"))),
+        Value::Array(entries) => entries
+            .iter()
+            .enumerate()
+            .find_map(|(i, entry)| find_null(entry, format!("{path}[{i}]"))),
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(key, field)| find_null(field, format!("{path}.{key}"))),
         _ => None,
     }
 }
@@ -246,14 +304,20 @@ impl<'a> Content<'a> {
         match self {
             Content::Whole(value) => value.clone(),
             Content::Object(children) => Value::Object(into_map(children)),
-            Content::Keyed(entries) => entries.into_iter().map(|entry| entry.value.clone()).collect(),
+            Content::Keyed(entries) => entries
+                .into_iter()
+                .map(|entry| entry.value.clone())
+                .collect(),
             Content::Appended(entries) => entries.into_iter().cloned().collect(),
         }
     }
 }
 
 fn into_map(children: BTreeMap<&str, Node<'_>>) -> Map<String, Value> {
-    children.into_iter().map(|(key, node)| (key.to_owned(), node.content.into_value())).collect()
+    children
+        .into_iter()
+        .map(|(key, node)| (key.to_owned(), node.content.into_value()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -265,7 +329,10 @@ mod tests {
     fn merged(parts: &[(&str, Value)]) -> Result<Value, Vec<String>> {
         let parts: Vec<_> = parts
             .iter()
-            .map(|(phase, workflow)| Part { phase, workflow: workflow.as_object().unwrap() })
+            .map(|(phase, workflow)| Part {
+                phase,
+                workflow: workflow.as_object().unwrap(),
+            })
             .collect();
         merge(&parts)
             .map(Value::Object)
@@ -277,27 +344,61 @@ mod tests {
     fn parts_that_fit_merge() {
         let run = json!({"template": {"name": "run-template"}});
         let table = [
-            ("objects", json!({"container": {"image": "x"}}), json!({"container": {"workingDir": "/"}}),
-             json!({"container": {"image": "x", "workingDir": "/"}})),
-            ("equal scalars", json!({"concurrency": {"max": 1}}), json!({"concurrency": {"max": 1}}),
-             json!({"concurrency": {"max": 1}})),
-            ("env by name", json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
-             json!({"container": {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}}),
-             json!({"container": {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}})),
-            ("files by path", json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
-             json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
-             json!({"content": {"files": [{"path": "/a", "content": "1"}]}})),
-            ("events append", json!({"events": [{"cronjob": {"cron": "@daily"}}]}), json!({"events": [{"cronjob": {"cron": "@daily"}}]}),
-             json!({"events": [{"cronjob": {"cron": "@daily"}}, {"cronjob": {"cron": "@daily"}}]})),
-            ("a step is named after its phase", json!({"steps": [run]}), json!({}),
-             json!({"steps": [{"name": "one", "template": {"name": "run-template"}}]})),
-            ("several steps become children", json!({"steps": [run, {"shell": "ls"}]}), json!({"steps": []}),
-             json!({"steps": [{"name": "one", "steps": [run, {"shell": "ls"}]}]})),
-            ("a named step keeps its name", json!({"steps": [{"name": "mine", "shell": "ls"}]}), json!({}),
-             json!({"steps": [{"name": "one", "steps": [{"name": "mine", "shell": "ls"}]}]})),
+            (
+                "objects",
+                json!({"container": {"image": "x"}}),
+                json!({"container": {"workingDir": "/"}}),
+                json!({"container": {"image": "x", "workingDir": "/"}}),
+            ),
+            (
+                "equal scalars",
+                json!({"concurrency": {"max": 1}}),
+                json!({"concurrency": {"max": 1}}),
+                json!({"concurrency": {"max": 1}}),
+            ),
+            (
+                "env by name",
+                json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
+                json!({"container": {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}}),
+                json!({"container": {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}}),
+            ),
+            (
+                "files by path",
+                json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
+                json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
+                json!({"content": {"files": [{"path": "/a", "content": "1"}]}}),
+            ),
+            (
+                "events append",
+                json!({"events": [{"cronjob": {"cron": "@daily"}}]}),
+                json!({"events": [{"cronjob": {"cron": "@daily"}}]}),
+                json!({"events": [{"cronjob": {"cron": "@daily"}}, {"cronjob": {"cron": "@daily"}}]}),
+            ),
+            (
+                "a step is named after its phase",
+                json!({"steps": [run]}),
+                json!({}),
+                json!({"steps": [{"name": "one", "template": {"name": "run-template"}}]}),
+            ),
+            (
+                "several steps become children",
+                json!({"steps": [run, {"shell": "ls"}]}),
+                json!({"steps": []}),
+                json!({"steps": [{"name": "one", "steps": [run, {"shell": "ls"}]}]}),
+            ),
+            (
+                "a named step keeps its name",
+                json!({"steps": [{"name": "mine", "shell": "ls"}]}),
+                json!({}),
+                json!({"steps": [{"name": "one", "steps": [{"name": "mine", "shell": "ls"}]}]}),
+            ),
         ];
         for (shows, one, two, expected) in table {
-            assert_eq!(merged(&[("one", one), ("two", two)]), Ok(expected), "{shows}");
+            assert_eq!(
+                merged(&[("one", one), ("two", two)]),
+                Ok(expected),
+                "{shows}"
+            );
         }
     }
 
@@ -305,17 +406,44 @@ mod tests {
     #[test]
     fn parts_that_disagree_are_refused_naming_both_phases_and_the_path() {
         let table = [
-            ("scalars", json!({"concurrency": {"max": 1}}), json!({"concurrency": {"max": 2}}), "`concurrency.max`"),
-            ("kinds", json!({"container": {"image": "x"}}), json!({"container": "x"}), "`container`"),
-            ("a list against a scalar", json!({"events": [{}]}), json!({"events": "x"}), "`events`"),
-            ("env", json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
-             json!({"container": {"env": [{"name": "A", "value": "2"}]}}), "`container.env[name=A]`"),
-            ("other lists have one writer", json!({"x": {"l": [1]}}), json!({"x": {"l": [1]}}), "`x.l`"),
+            (
+                "scalars",
+                json!({"concurrency": {"max": 1}}),
+                json!({"concurrency": {"max": 2}}),
+                "`concurrency.max`",
+            ),
+            (
+                "kinds",
+                json!({"container": {"image": "x"}}),
+                json!({"container": "x"}),
+                "`container`",
+            ),
+            (
+                "a list against a scalar",
+                json!({"events": [{}]}),
+                json!({"events": "x"}),
+                "`events`",
+            ),
+            (
+                "env",
+                json!({"container": {"env": [{"name": "A", "value": "1"}]}}),
+                json!({"container": {"env": [{"name": "A", "value": "2"}]}}),
+                "`container.env[name=A]`",
+            ),
+            (
+                "other lists have one writer",
+                json!({"x": {"l": [1]}}),
+                json!({"x": {"l": [1]}}),
+                "`x.l`",
+            ),
         ];
         for (shows, one, two, path) in table {
             let errors = merged(&[("one", one), ("two", two)]).unwrap_err();
             assert_eq!(errors.len(), 1, "{shows}");
-            assert!(errors[0].starts_with(&format!("phases `one` and `two` both set {path}")), "{shows}: {errors:?}");
+            assert!(
+                errors[0].starts_with(&format!("phases `one` and `two` both set {path}")),
+                "{shows}: {errors:?}"
+            );
         }
     }
 
@@ -323,18 +451,38 @@ mod tests {
     fn null_is_refused_at_any_depth() {
         for (part, path) in [
             (json!({"container": null}), "container"),
-            (json!({"container": {"env": [{"name": "A", "value": null}]}}), "container.env[0].value"),
-            (json!({"steps": [{"run": {"args": [null]}}]}), "steps[0].run.args[0]"),
+            (
+                json!({"container": {"env": [{"name": "A", "value": null}]}}),
+                "container.env[0].value",
+            ),
+            (
+                json!({"steps": [{"run": {"args": [null]}}]}),
+                "steps[0].run.args[0]",
+            ),
         ] {
             let errors = merged(&[("one", part)]).unwrap_err();
-            assert_eq!(errors, [format!("phase `one` sets `{path}` to null; leave the key out instead")]);
+            assert_eq!(
+                errors,
+                [format!(
+                    "phase `one` sets `{path}` to null; leave the key out instead"
+                )]
+            );
         }
     }
 
     #[test]
     fn entries_without_their_key_and_steps_of_another_type_are_refused() {
-        assert!(merged(&[("one", json!({"container": {"env": [{"value": "1"}]}}))]).unwrap_err()[0].contains("`name`"));
-        assert!(merged(&[("one", json!({"steps": {"run": {}}}))]).unwrap_err()[0].contains("found an object"));
-        assert!(merged(&[("one", json!({"steps": ["ls"]}))]).unwrap_err()[0].contains("found a text at `steps[0]`"));
+        assert!(
+            merged(&[("one", json!({"container": {"env": [{"value": "1"}]}}))]).unwrap_err()[0]
+                .contains("`name`")
+        );
+        assert!(
+            merged(&[("one", json!({"steps": {"run": {}}}))]).unwrap_err()[0]
+                .contains("found an object")
+        );
+        assert!(
+            merged(&[("one", json!({"steps": ["ls"]}))]).unwrap_err()[0]
+                .contains("found a text at `steps[0]`")
+        );
     }
 }

@@ -8,7 +8,7 @@ mod policy;
 use serde_json::{Map, Value, json};
 use testbench_engine::Manifest;
 
-pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY, is_object_key};
+pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY};
 pub use self::merge::MergeError;
 pub use self::policy::{Grants, PolicyError};
 use self::policy::{PluginMetadata, Scope};
@@ -40,7 +40,9 @@ impl DesiredObject {
     /// `metadata.name`.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.manifest["metadata"]["name"].as_str().unwrap_or_default()
+        self.manifest["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
     }
 }
 
@@ -54,7 +56,9 @@ pub enum ComposeError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// An object larger than the API server takes.
-    #[error("{kind} {name} would hold {found} bytes, {limit} is the most that a cluster takes; {advice}")]
+    #[error(
+        "{kind} {name} would hold {found} bytes, {limit} is the most that a cluster takes; {advice}"
+    )]
     TooLarge {
         /// Kind of the object.
         kind: String,
@@ -85,7 +89,8 @@ pub fn compose(
     let mut objects = Vec::new();
     for piece in contributed {
         if let Some(workflow) = &piece.contribution.workflow {
-            let refused = policy::check_workflow(&piece.phase, workflow, &piece.plugin.grants, &scope);
+            let refused =
+                policy::check_workflow(&piece.phase, workflow, &piece.plugin.grants, &scope);
             errors.extend(refused.into_iter().map(ComposeError::Policy));
         }
         for manifest in &piece.contribution.objects {
@@ -97,7 +102,12 @@ pub fn compose(
     }
     let parts: Vec<_> = contributed
         .iter()
-        .filter_map(|piece| Some(merge::Part { phase: &piece.phase, workflow: piece.contribution.workflow.as_ref()? }))
+        .filter_map(|piece| {
+            Some(merge::Part {
+                phase: &piece.phase,
+                workflow: piece.contribution.workflow.as_ref()?,
+            })
+        })
         .collect();
     match merge::merge(&parts) {
         Ok(spec) => objects.push(workflow(spec, placement)),
@@ -115,11 +125,23 @@ pub fn compose(
     Ok(objects)
 }
 
-fn scope<'a>(validated: &'a Validated, contributed: &[Contributed], placement: &'a Placement) -> Scope<'a> {
+fn scope<'a>(
+    validated: &'a Validated,
+    contributed: &[Contributed],
+    placement: &'a Placement,
+) -> Scope<'a> {
     let own_objects = contributed
         .iter()
-        .flat_map(|piece| piece.contribution.objects.iter().map(move |manifest| (piece, manifest)))
-        .filter_map(|(piece, manifest)| placement.object_name(&piece.plugin.identity, &manifest.key))
+        .flat_map(|piece| {
+            piece
+                .contribution
+                .objects
+                .iter()
+                .map(move |manifest| (piece, manifest))
+        })
+        .filter_map(|(piece, manifest)| {
+            placement.object_name(&piece.plugin.identity, &manifest.key)
+        })
         .collect();
     Scope {
         placement,
@@ -137,19 +159,36 @@ fn scope<'a>(validated: &'a Validated, contributed: &[Contributed], placement: &
 fn object(
     piece: &Contributed,
     manifest: &Manifest,
-    PluginMetadata { labels, annotations }: PluginMetadata,
+    PluginMetadata {
+        labels,
+        annotations,
+    }: PluginMetadata,
     placement: &Placement,
 ) -> Option<DesiredObject> {
     let name = placement.object_name(&piece.plugin.identity, &manifest.key)?;
     let mut body = manifest.body.clone();
-    body.insert("apiVersion".into(), manifest.kind.api_version.clone().into());
+    body.insert(
+        "apiVersion".into(),
+        manifest.kind.api_version.clone().into(),
+    );
     body.insert("kind".into(), manifest.kind.kind.clone().into());
-    body.insert("metadata".into(), placement.metadata(&name, &piece.phase, labels, annotations));
-    Some(DesiredObject { phase: piece.phase.clone(), manifest: Value::Object(body) })
+    body.insert(
+        "metadata".into(),
+        placement.metadata(&name, &piece.phase, labels, annotations),
+    );
+    Some(DesiredObject {
+        phase: piece.phase.clone(),
+        manifest: Value::Object(body),
+    })
 }
 
 fn workflow(spec: Map<String, Value>, placement: &Placement) -> DesiredObject {
-    let metadata = placement.metadata(&placement.workflow_name(), WORKFLOW_KEY, Default::default(), Default::default());
+    let metadata = placement.metadata(
+        &placement.workflow_name(),
+        WORKFLOW_KEY,
+        Default::default(),
+        Default::default(),
+    );
     DesiredObject {
         phase: WORKFLOW_KEY.to_owned(),
         manifest: json!({
@@ -174,13 +213,26 @@ fn too_large(object: &DesiredObject) -> Option<ComposeError> {
     let whole = object.manifest.to_string().len();
     if object.kind() == "ConfigMap" {
         let advice = "move the scenarios into a dataset (`spec.dataset.url` or `.s3`), or split the Experiment";
-        return error(config_map_data(&object.manifest), MAX_CONFIG_MAP_DATA, advice);
+        return error(
+            config_map_data(&object.manifest),
+            MAX_CONFIG_MAP_DATA,
+            advice,
+        );
     }
-    error(whole, MAX_OBJECT, "shorten `spec.env` and the settings of phases")
+    error(
+        whole,
+        MAX_OBJECT,
+        "shorten `spec.env` and the settings of phases",
+    )
 }
 
 /// Bytes of keys and values, as the API server counts them.
 fn config_map_data(manifest: &Value) -> usize {
-    let fields = ["data", "binaryData"].iter().filter_map(|field| manifest[*field].as_object()).flatten();
-    fields.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
+    let fields = ["data", "binaryData"]
+        .iter()
+        .filter_map(|field| manifest[*field].as_object())
+        .flatten();
+    fields
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum()
 }

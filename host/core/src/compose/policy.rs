@@ -86,7 +86,9 @@ impl Grants {
             "workflow" => &["use[].name"],
             _ => &[],
         };
-        Self { workflow_paths: paths.iter().map(|path| (*path).to_owned()).collect() }
+        Self {
+            workflow_paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }
     }
 }
 
@@ -108,7 +110,9 @@ pub(super) struct Scope<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// A path that is neither in the defaults nor granted.
-    #[error("phase `{phase}` may not set `{path}` of the workflow: it is neither allowed by default nor granted to its plugin")]
+    #[error(
+        "phase `{phase}` may not set `{path}` of the workflow: it is neither allowed by default nor granted to its plugin"
+    )]
     Path {
         /// The phase that does it.
         phase: String,
@@ -127,7 +131,9 @@ pub enum PolicyError {
         path: String,
     },
     /// An object that this plugin may not create.
-    #[error("phase `{phase}`, object `{key}`: kind {api_version} {kind} is not allowed; allowed are ConfigMap and TestTrigger")]
+    #[error(
+        "phase `{phase}`, object `{key}`: kind {api_version} {kind} is not allowed; allowed are ConfigMap and TestTrigger"
+    )]
     Kind {
         /// The phase that does it.
         phase: String,
@@ -160,7 +166,12 @@ pub(super) fn check_workflow(
     scope: &Scope<'_>,
 ) -> Vec<PolicyError> {
     let mut errors = Vec::new();
-    let mut walk = Walk { phase, grants, scope, errors: &mut errors };
+    let mut walk = Walk {
+        phase,
+        grants,
+        scope,
+        errors: &mut errors,
+    };
     for (key, value) in workflow {
         walk.value(value, key.clone(), key.clone());
     }
@@ -180,7 +191,12 @@ impl Walk<'_> {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
                 for (key, field) in fields {
-                    self.field(key, field, format!("{path}.{key}"), format!("{shape}.{key}"));
+                    self.field(
+                        key,
+                        field,
+                        format!("{path}.{key}"),
+                        format!("{shape}.{key}"),
+                    );
                 }
             }
             Value::Array(entries) if !entries.is_empty() => {
@@ -192,15 +208,23 @@ impl Walk<'_> {
                 }
             }
             _ if self.is_allowed(&shape, value) => {}
-            _ => self.errors.push(PolicyError::Path { phase: self.phase.to_owned(), path }),
+            _ => self.errors.push(PolicyError::Path {
+                phase: self.phase.to_owned(),
+                path,
+            }),
         }
     }
 
     fn field(&mut self, key: &str, field: &Value, path: String, shape: String) {
         let is_source = matches!(key, "valueFrom" | "contentFrom")
-            && WORKFLOW_PATHS.iter().any(|pattern| covers(pattern, &format!("{shape}.configMapKeyRef.name"), false));
+            && WORKFLOW_PATHS
+                .iter()
+                .any(|pattern| covers(pattern, &format!("{shape}.configMapKeyRef.name"), false));
         if is_source && !self.is_own_source(field) && !self.is_granted_source(field, &shape) {
-            self.errors.push(PolicyError::Reference { phase: self.phase.to_owned(), path });
+            self.errors.push(PolicyError::Reference {
+                phase: self.phase.to_owned(),
+                path,
+            });
         } else {
             self.value(field, path, shape);
         }
@@ -209,30 +233,47 @@ impl Walk<'_> {
     /// An empty object or list says nothing, so it may stand wherever something below it is allowed.
     fn is_allowed(&self, shape: &str, value: &Value) -> bool {
         let empty = value.is_object() || value.is_array();
-        WORKFLOW_PATHS.iter().any(|pattern| covers(pattern, shape, empty)) || self.is_granted(shape, empty)
+        WORKFLOW_PATHS
+            .iter()
+            .any(|pattern| covers(pattern, shape, empty))
+            || self.is_granted(shape, empty)
     }
 
     fn is_granted(&self, shape: &str, above: bool) -> bool {
-        self.grants.workflow_paths.iter().any(|pattern| covers(pattern, shape, above))
+        self.grants
+            .workflow_paths
+            .iter()
+            .any(|pattern| covers(pattern, shape, above))
     }
 
     fn is_granted_source(&self, source: &Value, shape: &str) -> bool {
         let kinds = source.as_object().into_iter().flat_map(Map::keys);
-        let mut granted = kinds.map(|kind| self.is_granted(&format!("{shape}.{kind}"), true)).peekable();
+        let mut granted = kinds
+            .map(|kind| self.is_granted(&format!("{shape}.{kind}"), true))
+            .peekable();
         granted.peek().is_some() && granted.all(|granted| granted)
     }
 
     fn is_users_own(&self, entry: &Value) -> bool {
-        self.scope.env.iter().any(|own| own == entry || &literal_deep(own) == entry)
+        self.scope
+            .env
+            .iter()
+            .any(|own| own == entry || &literal_deep(own) == entry)
     }
 
     /// Whether an EnvVarSource reads one of this Experiment's own ConfigMaps, or the OTEL endpoint.
     fn is_own_source(&self, source: &Value) -> bool {
-        let Some((kind, reference)) = source.as_object().filter(|s| s.len() == 1).and_then(|s| s.iter().next()) else {
+        let Some((kind, reference)) = source
+            .as_object()
+            .filter(|s| s.len() == 1)
+            .and_then(|s| s.iter().next())
+        else {
             return false;
         };
         let text = |key: &str| reference.get(key).and_then(Value::as_str);
-        let Some(name) = text("name").filter(|_| kind == "configMapKeyRef") else { return false };
+        let Some(name) = text("name").filter(|_| kind == "configMapKeyRef") else {
+            return false;
+        };
         let is_otel = text("key").is_some_and(|key| self.scope.otel == Some((name, key)));
         is_otel || self.scope.own_objects.iter().any(|own| own == name)
     }
@@ -243,7 +284,12 @@ fn literal_deep(value: &Value) -> Value {
     match value {
         Value::String(text) => literal(text).into(),
         Value::Array(entries) => entries.iter().map(literal_deep).collect(),
-        Value::Object(fields) => Value::Object(fields.iter().map(|(key, field)| (key.clone(), literal_deep(field))).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, field)| (key.clone(), literal_deep(field)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -268,11 +314,12 @@ fn covers(pattern: &str, shape: &str, above: bool) -> bool {
 
 /// `steps[].run` → `steps`, `[]`, `run`.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('.').flat_map(|part| match part.strip_suffix("[]") {
-        Some(name) => [Some(name), Some("[]")],
-        None => [Some(part), None],
-    })
-    .flatten()
+    path.split('.')
+        .flat_map(|part| match part.strip_suffix("[]") {
+            Some(name) => [Some(name), Some("[]")],
+            None => [Some(part), None],
+        })
+        .flatten()
 }
 
 /// Labels and annotations that a plugin put on an object.
@@ -283,7 +330,11 @@ pub(super) struct PluginMetadata {
 }
 
 /// Checks one object of `phase`: kind, top-level keys, metadata, and what a TestTrigger selects.
-pub(super) fn check_object(phase: &str, manifest: &Manifest, scope: &Scope<'_>) -> Result<PluginMetadata, PolicyError> {
+pub(super) fn check_object(
+    phase: &str,
+    manifest: &Manifest,
+    scope: &Scope<'_>,
+) -> Result<PluginMetadata, PolicyError> {
     let Gvk { api_version, kind } = &manifest.kind;
     let fields: &[&str] = match (api_version.as_str(), kind.as_str()) {
         ("v1", "ConfigMap") => &["metadata", "data", "binaryData"],
@@ -303,14 +354,29 @@ pub(super) fn check_object(phase: &str, manifest: &Manifest, scope: &Scope<'_>) 
         path,
         why: why.to_owned(),
     };
-    if let Some(unknown) = manifest.body.keys().find(|key| !fields.contains(&key.as_str())) {
-        return Err(refuse(unknown.clone(), &format!("is not the plugin's to set on a {kind}; allowed are {}", fields.join(", "))));
+    if let Some(unknown) = manifest
+        .body
+        .keys()
+        .find(|key| !fields.contains(&key.as_str()))
+    {
+        return Err(refuse(
+            unknown.clone(),
+            &format!(
+                "is not the plugin's to set on a {kind}; allowed are {}",
+                fields.join(", ")
+            ),
+        ));
     }
-    if let Some(null) = manifest.body.iter().find_map(|(key, value)| find_null(value, key.clone())) {
+    if let Some(null) = manifest
+        .body
+        .iter()
+        .find_map(|(key, value)| find_null(value, key.clone()))
+    {
         return Err(refuse(null, "is null; leave the key out instead"));
     }
     if kind == "TestTrigger" {
-        check_trigger(manifest.body.get("spec"), scope).map_err(|(path, why)| refuse(path, &why))?;
+        check_trigger(manifest.body.get("spec"), scope)
+            .map_err(|(path, why)| refuse(path, &why))?;
     }
     plugin_metadata(manifest.body.get("metadata")).map_err(|(path, why)| refuse(path, &why))
 }
@@ -320,8 +386,17 @@ fn check_trigger(spec: Option<&Value>, scope: &Scope<'_>) -> Result<(), (String,
     let Some(Value::Object(spec)) = spec else {
         return Err(("spec".into(), "is missing or no object".into()));
     };
-    if let Some(unknown) = spec.keys().find(|key| !TRIGGER_KEYS.contains(&key.as_str())) {
-        return Err((format!("spec.{unknown}"), format!("is not a plugin's to set; allowed are {}", TRIGGER_KEYS.join(", "))));
+    if let Some(unknown) = spec
+        .keys()
+        .find(|key| !TRIGGER_KEYS.contains(&key.as_str()))
+    {
+        return Err((
+            format!("spec.{unknown}"),
+            format!(
+                "is not a plugin's to set; allowed are {}",
+                TRIGGER_KEYS.join(", ")
+            ),
+        ));
     }
     let workflow = scope.placement.workflow_name();
     let (agent_namespace, agent) = scope.agent;
@@ -329,13 +404,24 @@ fn check_trigger(spec: Option<&Value>, scope: &Scope<'_>) -> Result<(), (String,
         ("action", Value::from("run")),
         ("execution", Value::from("testworkflow")),
         ("resource", Value::from("deployment")),
-        ("testSelector", serde_json::json!({"name": workflow, "namespace": scope.placement.namespace})),
-        ("resourceSelector", serde_json::json!({"name": agent, "namespace": agent_namespace})),
+        (
+            "testSelector",
+            serde_json::json!({"name": workflow, "namespace": scope.placement.namespace}),
+        ),
+        (
+            "resourceSelector",
+            serde_json::json!({"name": agent, "namespace": agent_namespace}),
+        ),
     ];
     for (key, wanted) in expected {
         if spec.get(key) != Some(&wanted) {
-            let found = spec.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
-            return Err((format!("spec.{key}"), format!("must be {wanted}, found {found}")));
+            let found = spec
+                .get(key)
+                .map_or_else(|| "nothing".to_owned(), Value::to_string);
+            return Err((
+                format!("spec.{key}"),
+                format!("must be {wanted}, found {found}"),
+            ));
         }
     }
     Ok(())
@@ -343,9 +429,14 @@ fn check_trigger(spec: Option<&Value>, scope: &Scope<'_>) -> Result<(), (String,
 
 fn plugin_metadata(metadata: Option<&Value>) -> Result<PluginMetadata, (String, String)> {
     let mut permitted = PluginMetadata::default();
-    let Some(metadata) = metadata else { return Ok(permitted) };
+    let Some(metadata) = metadata else {
+        return Ok(permitted);
+    };
     let Value::Object(fields) = metadata else {
-        return Err(("metadata".into(), format!("must be an object, found {}", kind_of(metadata))));
+        return Err((
+            "metadata".into(),
+            format!("must be an object, found {}", kind_of(metadata)),
+        ));
     };
     for (field, entries) in fields {
         let target = match field.as_str() {
@@ -354,7 +445,10 @@ fn plugin_metadata(metadata: Option<&Value>) -> Result<PluginMetadata, (String, 
             _ => return Err((format!("metadata.{field}"), "belongs to the host".into())),
         };
         let Value::Object(entries) = entries else {
-            return Err((format!("metadata.{field}"), format!("must be an object, found {}", kind_of(entries))));
+            return Err((
+                format!("metadata.{field}"),
+                format!("must be an object, found {}", kind_of(entries)),
+            ));
         };
         for (key, value) in entries {
             let path = || format!("metadata.{field}[{key}]");
@@ -362,10 +456,18 @@ fn plugin_metadata(metadata: Option<&Value>) -> Result<PluginMetadata, (String, 
                 return Err((path(), format!("must be a text, found {}", kind_of(value))));
             };
             if key != PLACEHOLDER && !key.starts_with(PLUGIN_METADATA_PREFIX) {
-                return Err((path(), format!("is not a plugin's to set; use a key that starts with {PLUGIN_METADATA_PREFIX}")));
+                return Err((
+                    path(),
+                    format!(
+                        "is not a plugin's to set; use a key that starts with {PLUGIN_METADATA_PREFIX}"
+                    ),
+                ));
             }
             if field == "labels" && !is_label_value(value) {
-                return Err((path(), "is no label value: at most 63 of letters, digits, `-`, `_`, `.`".into()));
+                return Err((
+                    path(),
+                    "is no label value: at most 63 of letters, digits, `-`, `_`, `.`".into(),
+                ));
             }
             target.insert(key.clone(), value.clone());
         }
@@ -379,5 +481,7 @@ fn is_label_value(value: &str) -> bool {
     value.len() <= 63
         && ends(value.chars().next())
         && ends(value.chars().last())
-        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

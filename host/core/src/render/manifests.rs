@@ -69,7 +69,9 @@ pub enum ManifestError {
         source: YamlError,
     },
     /// A document that is no Kubernetes object.
-    #[error("{origin}: expected a Kubernetes object with apiVersion, kind and metadata.name, found none; remove the document, or complete it")]
+    #[error(
+        "{origin}: expected a Kubernetes object with apiVersion, kind and metadata.name, found none; remove the document, or complete it"
+    )]
     NoObject {
         /// File and line.
         origin: String,
@@ -108,10 +110,15 @@ impl Manifests {
     pub fn read(sources: &[Source]) -> Result<Self, ManifestError> {
         let mut manifests = Self::default();
         for source in sources {
-            let documents = yaml::parse(&source.text)
-                .map_err(|error| ManifestError::Yaml { file: source.name.clone(), source: error })?;
+            let documents = yaml::parse(&source.text).map_err(|error| ManifestError::Yaml {
+                file: source.name.clone(),
+                source: error,
+            })?;
             for document in documents {
-                manifests.add(Located { origin: format!("{}:{}", source.name, document.line), manifest: document.value })?;
+                manifests.add(Located {
+                    origin: format!("{}:{}", source.name, document.line),
+                    manifest: document.value,
+                })?;
             }
         }
         Ok(manifests)
@@ -120,19 +127,28 @@ impl Manifests {
     fn add(&mut self, located: Located) -> Result<(), ManifestError> {
         let text = |key: &str| located.manifest.get(key).and_then(Value::as_str);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-            return Err(ManifestError::NoObject { origin: located.origin });
+            return Err(ManifestError::NoObject {
+                origin: located.origin,
+            });
         };
         let kind = kind.to_owned();
         let references = &mut self.references;
         match (api_version, kind.as_str()) {
             (API_VERSION, KIND) => self.add_experiment(located),
-            ("runtime.agentic-layer.ai/v1alpha1", "Agent") => store(&mut references.agents, kind, located),
-            ("runtime.agentic-layer.ai/v1alpha1", "AiGateway") => store(&mut references.ai_gateways, kind, located),
+            ("runtime.agentic-layer.ai/v1alpha1", "Agent") => {
+                store(&mut references.agents, kind, located)
+            }
+            ("runtime.agentic-layer.ai/v1alpha1", "AiGateway") => {
+                store(&mut references.ai_gateways, kind, located)
+            }
             ("v1", "ConfigMap") => store(&mut references.config_maps, kind, located),
             ("v1", "List") => self.add_list(located),
             (api_version, _) => {
                 let object = object_ref(&located.manifest);
-                self.unused.push(format!("{}: {api_version} {kind} {object} is not used here", located.origin));
+                self.unused.push(format!(
+                    "{}: {api_version} {kind} {object} is not used here",
+                    located.origin
+                ));
                 Ok(())
             }
         }
@@ -140,8 +156,16 @@ impl Manifests {
 
     fn add_experiment(&mut self, located: Located) -> Result<(), ManifestError> {
         let object = object_ref(&located.manifest);
-        if self.experiments.iter().any(|known| object_ref(&known.manifest) == object) {
-            return Err(ManifestError::Twice { origin: located.origin, kind: KIND.to_owned(), object });
+        if self
+            .experiments
+            .iter()
+            .any(|known| object_ref(&known.manifest) == object)
+        {
+            return Err(ManifestError::Twice {
+                origin: located.origin,
+                kind: KIND.to_owned(),
+                object,
+            });
         }
         self.experiments.push(located);
         Ok(())
@@ -149,8 +173,18 @@ impl Manifests {
 
     /// As `kubectl get -o yaml` prints several objects.
     fn add_list(&mut self, list: Located) -> Result<(), ManifestError> {
-        let items = list.manifest.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        items.into_iter().try_for_each(|manifest| self.add(Located { origin: list.origin.clone(), manifest }))
+        let items = list
+            .manifest
+            .get("items")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        items.into_iter().try_for_each(|manifest| {
+            self.add(Located {
+                origin: list.origin.clone(),
+                manifest,
+            })
+        })
     }
 }
 
@@ -161,19 +195,33 @@ fn store<T: DeserializeOwned>(
 ) -> Result<(), ManifestError> {
     let object = object_ref(&manifest);
     if known.contains_key(&object) {
-        return Err(ManifestError::Twice { origin, kind, object });
+        return Err(ManifestError::Twice {
+            origin,
+            kind,
+            object,
+        });
     }
     match serde_json::from_value(manifest) {
         Ok(value) => {
             known.insert(object, Arc::new(value));
             Ok(())
         }
-        Err(source) => Err(ManifestError::Fields { origin, kind, object, source }),
+        Err(source) => Err(ManifestError::Fields {
+            origin,
+            kind,
+            object,
+            source,
+        }),
     }
 }
 
 fn object_ref(manifest: &Value) -> ObjectRef {
-    let text = |key: &str| manifest.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
+    let text = |key: &str| {
+        manifest
+            .get("metadata")
+            .and_then(|metadata| metadata.get(key))
+            .and_then(Value::as_str)
+    };
     ObjectRef {
         namespace: text("namespace").unwrap_or(DEFAULT_NAMESPACE).to_owned(),
         name: text("name").unwrap_or("(without a name)").to_owned(),
@@ -181,7 +229,9 @@ fn object_ref(manifest: &Value) -> ObjectRef {
 }
 
 fn find<T>(known: &BTreeMap<ObjectRef, Arc<T>>, object: &ObjectRef) -> Lookup<T> {
-    known.get(object).map_or(Lookup::Absent, |value| Lookup::Found(value.clone()))
+    known
+        .get(object)
+        .map_or(Lookup::Absent, |value| Lookup::Found(value.clone()))
 }
 
 impl References for FileReferences {

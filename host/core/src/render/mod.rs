@@ -29,7 +29,9 @@ pub enum RenderError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<Refusal>),
     /// The schema took it and the types did not: a defect of this program.
-    #[error("failed to read an Experiment that its schema accepts; this is a defect of testbench, please report it")]
+    #[error(
+        "failed to read an Experiment that its schema accepts; this is a defect of testbench, please report it"
+    )]
     Types(#[source] serde_json::Error),
     /// The operator would report this in the status.
     #[error(transparent)]

@@ -50,24 +50,47 @@ pub struct AgentStatus {
 ///
 /// A ready Agent tells it; else the URL recorded for the same agent holds, so that a rollout changes nothing; else the Service's
 /// name in DNS, with the port and path of the first A2A protocol.
-pub(super) fn agent_url(name: &str, namespace: &str, agent: Option<&Agent>, recorded: Option<&str>) -> String {
-    if let Some(url) = agent.map(|agent| agent.status.url.trim()).filter(|url| !url.is_empty()) {
+pub(super) fn agent_url(
+    name: &str,
+    namespace: &str,
+    agent: Option<&Agent>,
+    recorded: Option<&str>,
+) -> String {
+    if let Some(url) = agent
+        .map(|agent| agent.status.url.trim())
+        .filter(|url| !url.is_empty())
+    {
         return base_url(url);
     }
     if let Some(recorded) = recorded {
         return recorded.to_owned();
     }
-    let protocol = agent.and_then(|agent| agent.spec.protocols.iter().find(|protocol| protocol.kind == "A2A"));
-    let port = protocol.and_then(|protocol| protocol.port).unwrap_or(DEFAULT_PORT);
-    let path = protocol.and_then(|protocol| protocol.path.as_deref()).unwrap_or_default();
+    let protocol = agent.and_then(|agent| {
+        agent
+            .spec
+            .protocols
+            .iter()
+            .find(|protocol| protocol.kind == "A2A")
+    });
+    let port = protocol
+        .and_then(|protocol| protocol.port)
+        .unwrap_or(DEFAULT_PORT);
+    let path = protocol
+        .and_then(|protocol| protocol.path.as_deref())
+        .unwrap_or_default();
     let path = path.trim_matches('/');
     let separator = if path.is_empty() { "" } else { "/" };
-    base_url(&format!("http://{name}.{namespace}.svc.cluster.local:{port}{separator}{path}"))
+    base_url(&format!(
+        "http://{name}.{namespace}.svc.cluster.local:{port}{separator}{path}"
+    ))
 }
 
 /// All URLs in one form: without the card's suffix and without a trailing slash.
 fn base_url(url: &str) -> String {
-    url.trim_end_matches('/').trim_end_matches(CARD_SUFFIX).trim_end_matches('/').to_owned()
+    url.trim_end_matches('/')
+        .trim_end_matches(CARD_SUFFIX)
+        .trim_end_matches('/')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -81,17 +104,50 @@ mod tests {
         let dns = "http://bot.agents.svc.cluster.local";
         let card = format!("{dns}:8000/a2a/.well-known/agent-card.json");
         let table = [
-            ("status", json!({"status": {"url": card}}), Some("http://old"), format!("{dns}:8000/a2a")),
-            ("status without card", json!({"status": {"url": "http://x:1/"}}), None, "http://x:1".to_owned()),
-            ("not ready, recorded", json!({"status": {"url": ""}}), Some("http://old"), "http://old".to_owned()),
-            ("first A2A protocol", json!({"spec": {"protocols": [{"type": "MCP", "port": 1}, {"type": "A2A", "port": 9000, "path": "/a2a/"}]}}), None, format!("{dns}:9000/a2a")),
-            ("protocol without port", json!({"spec": {"protocols": [{"type": "A2A", "path": "/"}]}}), None, format!("{dns}:8000")),
+            (
+                "status",
+                json!({"status": {"url": card}}),
+                Some("http://old"),
+                format!("{dns}:8000/a2a"),
+            ),
+            (
+                "status without card",
+                json!({"status": {"url": "http://x:1/"}}),
+                None,
+                "http://x:1".to_owned(),
+            ),
+            (
+                "not ready, recorded",
+                json!({"status": {"url": ""}}),
+                Some("http://old"),
+                "http://old".to_owned(),
+            ),
+            (
+                "first A2A protocol",
+                json!({"spec": {"protocols": [{"type": "MCP", "port": 1}, {"type": "A2A", "port": 9000, "path": "/a2a/"}]}}),
+                None,
+                format!("{dns}:9000/a2a"),
+            ),
+            (
+                "protocol without port",
+                json!({"spec": {"protocols": [{"type": "A2A", "path": "/"}]}}),
+                None,
+                format!("{dns}:8000"),
+            ),
             ("no protocol", json!({}), None, format!("{dns}:8000")),
         ];
         for (shows, agent, recorded, expected) in table {
             let agent: Agent = serde_json::from_value(agent).unwrap();
-            assert_eq!(agent_url("bot", "agents", Some(&agent), recorded), expected, "{shows}");
+            assert_eq!(
+                agent_url("bot", "agents", Some(&agent), recorded),
+                expected,
+                "{shows}"
+            );
         }
-        assert_eq!(agent_url("bot", "agents", None, None), format!("{dns}:8000"), "no Agent");
+        assert_eq!(
+            agent_url("bot", "agents", None, None),
+            format!("{dns}:8000"),
+            "no Agent"
+        );
     }
 }

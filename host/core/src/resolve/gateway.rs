@@ -22,7 +22,9 @@ pub struct AiGatewaySpec {
 
 /// A gateway has no URL in its status, so it is the Service's name in DNS, with the gateway's port.
 pub(super) fn gateway_url(name: &str, namespace: &str, gateway: Option<&AiGateway>) -> String {
-    let port = gateway.and_then(|gateway| gateway.spec.port).unwrap_or(DEFAULT_PORT);
+    let port = gateway
+        .and_then(|gateway| gateway.spec.port)
+        .unwrap_or(DEFAULT_PORT);
     format!("http://{name}.{namespace}.svc.cluster.local:{port}")
 }
 
@@ -32,8 +34,16 @@ mod tests {
 
     #[test]
     fn the_port_is_the_gateways_or_the_runtimes_default() {
-        let gateway = AiGateway { spec: AiGatewaySpec { port: Some(4000) } };
-        assert_eq!(gateway_url("gw", "ai", Some(&gateway)), "http://gw.ai.svc.cluster.local:4000");
-        assert_eq!(gateway_url("gw", "ai", None), "http://gw.ai.svc.cluster.local:80");
+        let gateway = AiGateway {
+            spec: AiGatewaySpec { port: Some(4000) },
+        };
+        assert_eq!(
+            gateway_url("gw", "ai", Some(&gateway)),
+            "http://gw.ai.svc.cluster.local:4000"
+        );
+        assert_eq!(
+            gateway_url("gw", "ai", None),
+            "http://gw.ai.svc.cluster.local:80"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod otel;
 use std::sync::Arc;
 
 use serde::Serialize;
+use testbench_api::RecordedAgent;
 
 pub use self::agent::{Agent, AgentProtocol, AgentSpec, AgentStatus};
 pub use self::gateway::{AiGateway, AiGatewaySpec};
@@ -82,8 +83,14 @@ pub fn references(experiment: &Experiment, operator_namespace: &str) -> Referenc
     };
     Referenced {
         agent: near(&spec.agent_ref.name, spec.agent_ref.namespace.as_deref()),
-        ai_gateway: spec.ai_gateway_ref.as_ref().map(|gateway| near(&gateway.name, gateway.namespace.as_deref())),
-        otel_config: vec![near(OTEL_CONFIG_MAP, None), near(OTEL_CONFIG_MAP, Some(operator_namespace))],
+        ai_gateway: spec
+            .ai_gateway_ref
+            .as_ref()
+            .map(|gateway| near(&gateway.name, gateway.namespace.as_deref())),
+        otel_config: vec![
+            near(OTEL_CONFIG_MAP, None),
+            near(OTEL_CONFIG_MAP, Some(operator_namespace)),
+        ],
     }
 }
 
@@ -117,17 +124,36 @@ pub struct Resolved {
 
 /// Looks up what `experiment` refers to. Nothing that is missing stops generation: it shows as a [`Finding`].
 #[must_use]
-pub fn resolve(experiment: Experiment, from: &dyn References, operator_namespace: &str) -> Resolved {
+pub fn resolve(
+    experiment: Experiment,
+    from: &dyn References,
+    operator_namespace: &str,
+) -> Resolved {
     let referenced = references(&experiment, operator_namespace);
     let mut findings = Vec::new();
 
     let agent = from.agent(&referenced.agent);
-    let recorded = experiment.status.agent_url.as_deref();
-    let url = agent::agent_url(&referenced.agent.name, &referenced.agent.namespace, agent.found(), recorded);
+    let status = &experiment.status;
+    let same = |recorded: &RecordedAgent| {
+        recorded.name == referenced.agent.name && recorded.namespace == referenced.agent.namespace
+    };
+    let recorded = status
+        .agent_url
+        .as_deref()
+        .filter(|_| status.agent_ref.as_ref().is_some_and(same));
+    let url = agent::agent_url(
+        &referenced.agent.name,
+        &referenced.agent.namespace,
+        agent.found(),
+        recorded,
+    );
     if agent == Lookup::Absent {
         findings.push(Finding::warning(
             "AgentNotFound",
-            format!("Agent {} does not exist; the run would call {url}", referenced.agent),
+            format!(
+                "Agent {} does not exist; the run would call {url}",
+                referenced.agent
+            ),
         ));
     }
 
@@ -135,12 +161,18 @@ pub fn resolve(experiment: Experiment, from: &dyn References, operator_namespace
         let gateway = from.ai_gateway(&object);
         let url = gateway::gateway_url(&object.name, &object.namespace, gateway.found());
         if gateway.found().is_none() {
-            findings.push(Finding::warning("AiGatewayNotFound", format!("AiGateway {object} does not exist; assuming {url}")));
+            findings.push(Finding::warning(
+                "AiGatewayNotFound",
+                format!("AiGateway {object} does not exist; assuming {url}"),
+            ));
         }
         endpoint(object, url)
     });
 
-    let mut configs = referenced.otel_config.iter().map(|object| from.config_map(object));
+    let mut configs = referenced
+        .otel_config
+        .iter()
+        .map(|object| from.config_map(object));
     let (beside, own) = (configs.next(), configs.next());
     let otel = otel::otel_endpoint(
         experiment.spec.otlp_endpoint.as_deref(),
@@ -153,9 +185,20 @@ pub fn resolve(experiment: Experiment, from: &dyn References, operator_namespace
         Lookup::Absent => Lookup::Absent,
         Lookup::KindMissing => Lookup::KindMissing,
     };
-    Resolved { experiment, agent: endpoint(referenced.agent, url), agent_lookup, ai_gateway, otel, findings }
+    Resolved {
+        experiment,
+        agent: endpoint(referenced.agent, url),
+        agent_lookup,
+        ai_gateway,
+        otel,
+        findings,
+    }
 }
 
 fn endpoint(object: ObjectRef, url: String) -> Endpoint {
-    Endpoint { name: object.name, namespace: object.namespace, url }
+    Endpoint {
+        name: object.name,
+        namespace: object.namespace,
+        url,
+    }
 }

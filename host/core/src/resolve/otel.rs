@@ -39,12 +39,21 @@ pub(super) fn otel_endpoint(
     beside_workflow: Option<&ConfigMap>,
     operators_own: Option<&ConfigMap>,
 ) -> Option<OtelEndpoint> {
-    let endpoint = |config: &ConfigMap| config.data.get(OTEL_ENDPOINT).filter(|url| !url.is_empty()).cloned();
+    let endpoint = |config: &ConfigMap| {
+        config
+            .data
+            .get(OTEL_ENDPOINT)
+            .filter(|url| !url.is_empty())
+            .cloned()
+    };
     if let Some(url) = spec {
         return Some(OtelEndpoint::Value(url.to_owned()));
     }
     if beside_workflow.and_then(endpoint).is_some() {
-        return Some(OtelEndpoint::ConfigMapKeyRef { name: OTEL_CONFIG_MAP.to_owned(), key: OTEL_ENDPOINT.to_owned() });
+        return Some(OtelEndpoint::ConfigMapKeyRef {
+            name: OTEL_CONFIG_MAP.to_owned(),
+            key: OTEL_ENDPOINT.to_owned(),
+        });
     }
     operators_own.and_then(endpoint).map(OtelEndpoint::Value)
 }
@@ -55,15 +64,44 @@ mod tests {
 
     #[test]
     fn the_nearest_endpoint_wins() {
-        let config = |url: &str| ConfigMap { data: BTreeMap::from([(OTEL_ENDPOINT.to_owned(), url.to_owned())]) };
-        let by_ref = OtelEndpoint::ConfigMapKeyRef { name: "otel-config".into(), key: OTEL_ENDPOINT.into() };
+        let config = |url: &str| ConfigMap {
+            data: BTreeMap::from([(OTEL_ENDPOINT.to_owned(), url.to_owned())]),
+        };
+        let by_ref = OtelEndpoint::ConfigMapKeyRef {
+            name: "otel-config".into(),
+            key: OTEL_ENDPOINT.into(),
+        };
         let value = |url: &str| Some(OtelEndpoint::Value(url.into()));
         let (near, far, empty) = (config("http://near"), config("http://far"), config(""));
         for (shows, spec, beside, own, expected) in [
-            ("spec", Some("http://spec"), Some(&near), Some(&far), value("http://spec")),
-            ("beside the workflow", None, Some(&near), Some(&far), Some(by_ref)),
-            ("the operator's", None, None, Some(&far), value("http://far")),
-            ("an empty one says nothing", None, Some(&empty), Some(&far), value("http://far")),
+            (
+                "spec",
+                Some("http://spec"),
+                Some(&near),
+                Some(&far),
+                value("http://spec"),
+            ),
+            (
+                "beside the workflow",
+                None,
+                Some(&near),
+                Some(&far),
+                Some(by_ref),
+            ),
+            (
+                "the operator's",
+                None,
+                None,
+                Some(&far),
+                value("http://far"),
+            ),
+            (
+                "an empty one says nothing",
+                None,
+                Some(&empty),
+                Some(&far),
+                value("http://far"),
+            ),
             ("none", None, None, None, None),
         ] {
             assert_eq!(otel_endpoint(spec, beside, own), expected, "{shows}");

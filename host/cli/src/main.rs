@@ -1,0 +1,68 @@
+//! The `testbench` command.
+
+mod crd;
+mod plugins;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command comes to; the process's exit code says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// 0: everything is well.
+    Good,
+    /// 1: an Experiment is invalid.
+    Invalid,
+}
+
+/// Why a command could not do its work: exit code 2, as for bad usage.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct CommandError(#[from] Box<dyn std::error::Error + Send + Sync>);
+
+/// Evaluate AI agents on Kubernetes: one Experiment becomes a ConfigMap, a Testkube TestWorkflow and a TestTrigger.
+#[derive(Debug, Parser)]
+#[command(name = "testbench", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Render(render::Args),
+    /// Print the CustomResourceDefinition of Experiment.
+    Crd,
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let verdict = match command {
+        Command::Render(args) => render::run(args),
+        Command::Crd => crd::run(),
+    };
+    match verdict {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Invalid) => ExitCode::from(1),
+        Err(CommandError(error)) => {
+            eprintln!("error: {}", with_causes(error.as_ref()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `error` and what caused it, on one line.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// Makes any error one of a command.
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandError {
+    CommandError(error.into())
+}

@@ -1,0 +1,214 @@
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use futures::StreamExt as _;
+use futures::stream;
+use testbench_core::admission::Schema;
+use testbench_core::pipeline::{Desired, Host};
+use testbench_core::render::{Located, Manifests, RenderError, Renderer, Source};
+use testbench_core::yaml;
+use testbench_engine::{Engine, EngineOptions};
+
+use crate::{CommandError, Verdict, failed, plugins, with_causes};
+
+/// Experiments that are rendered at the same time; the engine decides how many of their plugins run.
+const AT_ONCE: usize = 64;
+
+/// Print the objects that the cluster would get from Experiments in files, without a cluster.
+///
+/// The files may also hold what Experiments refer to: Agents, AiGateways, ConfigMaps. What is not in them does not exist.
+/// Objects go to standard output, everything else to standard error. Exit code 0: all rendered; 1: an Experiment is invalid;
+/// 2: bad usage, or an unreadable file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// File or folder with manifests, or `-` for standard input. May be given several times.
+    #[arg(short, long = "filename", value_name = "FILE|DIR|-", required = true)]
+    filename: Vec<PathBuf>,
+    /// How to print objects.
+    #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
+    output: Output,
+    /// Folder with components: `<slot>.wasm` takes the place of the bundled plugin of that slot.
+    #[arg(long, value_name = "DIR")]
+    plugins_dir: Option<PathBuf>,
+    /// The namespace that the operator would run in: its ConfigMap `otel-config` serves where an Experiment has none beside it.
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "testbench-system",
+        env = "TESTBENCH_OPERATOR_NAMESPACE"
+    )]
+    operator_namespace: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// YAML documents.
+    Yaml,
+    /// One JSON object of kind List.
+    Json,
+}
+
+pub(crate) fn run(args: Args) -> Result<Verdict, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .map_err(failed)?;
+    runtime.block_on(render(args))
+}
+
+async fn render(args: Args) -> Result<Verdict, CommandError> {
+    let Args {
+        filename,
+        output,
+        plugins_dir,
+        operator_namespace,
+    } = args;
+    let sources = read_all(&filename)?;
+    let Manifests {
+        experiments,
+        references,
+        unused,
+    } = Manifests::read(&sources).map_err(failed)?;
+    for remark in unused {
+        eprintln!("info: {remark}");
+    }
+    if experiments.is_empty() {
+        return Err(failed(
+            "there is no Experiment in the given files; name one with -f",
+        ));
+    }
+    let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
+    let catalog = plugins::catalog(&engine, plugins_dir.as_deref())
+        .await
+        .map_err(failed)?;
+    let schema = Schema::experiment().map_err(failed)?;
+    let renderer = Arc::new(Renderer {
+        host: Host { engine, catalog },
+        schema,
+        references,
+        operator_namespace,
+    });
+    let rendered = render_in_order(&renderer, experiments).await?;
+    let verdict = if rendered.iter().all(|(_, result)| result.is_ok()) {
+        Verdict::Good
+    } else {
+        Verdict::Invalid
+    };
+    for (title, result) in &rendered {
+        report(title, result);
+    }
+    let objects = rendered
+        .iter()
+        .filter_map(|(_, result)| result.as_ref().ok())
+        .flat_map(|desired| &desired.objects);
+    print(objects.map(|object| &object.manifest).collect(), output)?;
+    Ok(verdict)
+}
+
+type Rendered = (String, Result<Desired, RenderError>);
+
+/// Side by side on all cores, results in the order of the files.
+async fn render_in_order(
+    renderer: &Arc<Renderer>,
+    experiments: Vec<Located>,
+) -> Result<Vec<Rendered>, CommandError> {
+    let tasks = experiments.into_iter().map(|experiment| {
+        let renderer = renderer.clone();
+        async move {
+            let title = experiment.title();
+            let task = tokio::spawn(async move { renderer.render(experiment.manifest).await });
+            task.await.map(|result| (title, result)).map_err(failed)
+        }
+    });
+    let finished: Vec<_> = stream::iter(tasks).buffered(AT_ONCE).collect().await;
+    finished.into_iter().collect()
+}
+
+/// What a user should know of one Experiment, beside its objects.
+fn report(title: &str, result: &Result<Desired, RenderError>) {
+    match result {
+        Ok(desired) => desired
+            .findings
+            .iter()
+            .for_each(|finding| eprintln!("{title}: {finding}")),
+        Err(error) => {
+            let lines = with_causes(error);
+            eprintln!("error: {title}:");
+            lines.lines().for_each(|line| eprintln!("  {line}"));
+        }
+    }
+}
+
+fn print(objects: Vec<&serde_json::Value>, output: Output) -> Result<(), CommandError> {
+    let text = match output {
+        Output::Yaml => {
+            let documents: Result<Vec<_>, _> = objects.into_iter().map(yaml::to_yaml).collect();
+            documents.map_err(failed)?.join("---\n")
+        }
+        Output::Json => {
+            let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
+            serde_json::to_string_pretty(&list).map_err(failed)? + "\n"
+        }
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(failed),
+    }
+}
+
+fn read_all(names: &[PathBuf]) -> Result<Vec<Source>, CommandError> {
+    let mut sources = Vec::new();
+    for name in names {
+        if name.as_os_str() == "-" {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| failed(format!("failed to read standard input: {error}")))?;
+            sources.push(Source {
+                name: "-".to_owned(),
+                text,
+            });
+        } else {
+            let files = if name.is_dir() {
+                manifests_in(name)?
+            } else {
+                vec![name.clone()]
+            };
+            for file in files {
+                sources.push(read(&file)?);
+            }
+        }
+    }
+    Ok(sources)
+}
+
+fn read(file: &Path) -> Result<Source, CommandError> {
+    let text = std::fs::read_to_string(file);
+    let text =
+        text.map_err(|error| failed(format!("failed to read {}: {error}", file.display())))?;
+    Ok(Source {
+        name: file.display().to_string(),
+        text,
+    })
+}
+
+/// As `kubectl apply -f DIR`: the YAML and JSON files of the folder, not below it, in the order of their names.
+fn manifests_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let unreadable = |error| failed(format!("failed to read {}: {error}", dir.display()));
+    let entries = std::fs::read_dir(dir).map_err(unreadable)?;
+    let files: Result<Vec<_>, _> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
+    let is_manifest = |file: &PathBuf| {
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        file.is_file() && matches!(extension, Some("yaml" | "yml" | "json"))
+    };
+    let mut files: Vec<_> = files
+        .map_err(unreadable)?
+        .into_iter()
+        .filter(is_manifest)
+        .collect();
+    files.sort();
+    Ok(files)
+}

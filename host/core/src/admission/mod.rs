@@ -1,0 +1,92 @@
+//! The API server's verdict on an Experiment, without an API server: the same schema, the same order of checks, the same path.
+//!
+//! A cluster says no before the operator sees anything; offline, this does.
+
+mod metadata;
+mod structure;
+
+use serde_json::Value;
+use testbench_api::EXPERIMENT_CRD;
+
+use crate::yaml;
+
+/// One reason why the API server would refuse an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct Refusal {
+    /// Where, as the API server spells it: `spec.scenarios[0].name`.
+    pub path: String,
+    /// What was expected, what was found, what to do.
+    pub message: String,
+}
+
+/// The schema that ships with this program cannot be used: a defect, which tests find.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the Experiment's own CustomResourceDefinition: {0}")]
+pub struct SchemaError(String);
+
+/// The schema of a custom resource.
+pub struct Schema {
+    schema: Value,
+    structure: jsonschema::Validator,
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schema").finish_non_exhaustive()
+    }
+}
+
+impl Schema {
+    /// The schema of Experiment, from the CustomResourceDefinition that is installed.
+    ///
+    /// # Errors
+    ///
+    /// Where that file is no CustomResourceDefinition.
+    pub fn experiment() -> Result<Self, SchemaError> {
+        let documents =
+            yaml::parse(EXPERIMENT_CRD).map_err(|error| SchemaError(error.to_string()))?;
+        let schema = documents
+            .first()
+            .and_then(|crd| crd.value.pointer("/spec/versions/0/schema/openAPIV3Schema"))
+            .ok_or_else(|| SchemaError("it has no schema".to_owned()))?
+            .clone();
+        let structure =
+            structure::validator(&schema).map_err(|error| SchemaError(error.to_string()))?;
+        Ok(Self { schema, structure })
+    }
+
+    /// What the API server would store of `object`, defaults filled in.
+    ///
+    /// # Errors
+    ///
+    /// Why it would refuse it. As there, each kind of check runs only where the one before found nothing.
+    pub fn admit(&self, object: Value) -> Result<Value, Vec<Refusal>> {
+        let refuse_any = |refusals: Vec<Refusal>| {
+            if refusals.is_empty() {
+                Ok(())
+            } else {
+                Err(refusals)
+            }
+        };
+        refuse_any(structure::unknown_fields(&self.schema, &object))?;
+        let object = kube_cel::apply_defaults(&self.schema, &object);
+        let mut refusals = metadata::check(&object);
+        refusals.extend(structure::violations(&self.structure, &object));
+        refusals.extend(structure::duplicates(&self.schema, &object));
+        refuse_any(refusals)?;
+        refuse_any(self.broken_rules(&object))?;
+        Ok(object)
+    }
+
+    fn broken_rules(&self, object: &Value) -> Vec<Refusal> {
+        let Err(errors) = kube_cel::Validator::new().validate(&self.schema, object, None) else {
+            return Vec::new();
+        };
+        let refusal = |error: kube_cel::ValidationError| Refusal {
+            path: error.field_path,
+            message: error.message,
+        };
+        errors.into_vec().into_iter().map(refusal).collect()
+    }
+}
