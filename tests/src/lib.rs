@@ -1,1 +1,41 @@
-//! Tests of the parts together.
+//! What tests of the parts together share.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use testbench_core::pipeline::Host;
+use testbench_core::slots::{Catalog, CatalogError, Component};
+use testbench_engine::{Engine, EngineError, EngineOptions};
+
+/// Why there is no host to test.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// No engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A bundled plugin that does not load.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// A host with the bundled plugins, as built.
+///
+/// # Errors
+///
+/// Where a bundled plugin does not load.
+pub async fn bundled_host() -> Result<Host, HostError> {
+    let engine = Engine::new(EngineOptions::default())?;
+    let components = testbench_bundle::bundled().iter().map(|bundled| Component {
+        slot: bundled.phase.to_owned(),
+        origin: "bundled".to_owned(),
+        wasm: Cow::Borrowed(bundled.wasm),
+    });
+    let catalog = Catalog::load(&engine, components).await?;
+    Ok(Host { engine, catalog })
+}
+
+/// A folder of this package.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}

@@ -11,7 +11,7 @@ use testbench_core::render::{Located, Manifests, RenderError, Renderer, Source};
 use testbench_core::yaml;
 use testbench_engine::{Engine, EngineOptions};
 
-use crate::{CommandError, Verdict, failed, plugins, with_causes};
+use crate::{CommandError, Verdict, failed, plugins};
 
 /// Experiments that are rendered at the same time; the engine decides how many of their plugins run.
 const AT_ONCE: usize = 64;
@@ -133,19 +133,18 @@ fn report(title: &str, result: &Result<Desired, RenderError>) {
             .iter()
             .for_each(|finding| eprintln!("{title}: {finding}")),
         Err(error) => {
-            let lines = with_causes(error);
             eprintln!("error: {title}:");
-            lines.lines().for_each(|line| eprintln!("  {line}"));
+            error
+                .explain()
+                .lines()
+                .for_each(|line| eprintln!("  {line}"));
         }
     }
 }
 
 fn print(objects: Vec<&serde_json::Value>, output: Output) -> Result<(), CommandError> {
     let text = match output {
-        Output::Yaml => {
-            let documents: Result<Vec<_>, _> = objects.into_iter().map(yaml::to_yaml).collect();
-            documents.map_err(failed)?.join("---\n")
-        }
+        Output::Yaml => yaml::documents(objects).map_err(failed)?,
         Output::Json => {
             let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
             serde_json::to_string_pretty(&list).map_err(failed)? + "\n"

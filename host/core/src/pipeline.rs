@@ -3,6 +3,7 @@
 use testbench_engine::Engine;
 
 use crate::compose::{self, ComposeError, DesiredObject, Placement};
+use crate::error::with_causes;
 use crate::finding::Finding;
 use crate::invoke::{self, PhaseError};
 use crate::resolve::Resolved;
@@ -108,12 +109,4 @@ fn chains(errors: &[impl std::error::Error + 'static]) -> String {
             .map(|error| with_causes(error))
             .collect::<Vec<_>>(),
     )
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

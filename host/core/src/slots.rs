@@ -1,10 +1,12 @@
 //! Third step: which plugin, with which settings, fills which slot of the chain.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use serde_json::{Map, Value};
-use testbench_engine::{Limits, Plugin};
+use testbench_engine::{Engine, Limits, LoadError, Plugin};
 
 use crate::compose::{Grants, PluginIdentity};
 use crate::invoke::unknown_inputs;
@@ -94,10 +96,100 @@ pub struct Catalog {
     by_slot: BTreeMap<String, Arc<Registered>>,
 }
 
+/// A component on its way into a [`Catalog`].
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// The slot that it fills.
+    pub slot: String,
+    /// How to name it in messages: its file, or `bundled`.
+    pub origin: String,
+    /// Its bytes.
+    pub wasm: Cow<'static, [u8]>,
+}
+
+/// Why a component does not get into a [`Catalog`].
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no such slot.
+    #[error("{origin}: there is no slot `{slot}` to put it into; there are {}", SLOTS.join(", "))]
+    Slot {
+        /// Where the component comes from.
+        origin: String,
+        /// The unknown slot.
+        slot: String,
+    },
+    /// It is no plugin that this host runs.
+    #[error("failed to load the plugin of slot `{slot}` ({origin})")]
+    Load {
+        /// Where the component comes from.
+        origin: String,
+        /// The slot that it should fill.
+        slot: String,
+        /// Why not.
+        #[source]
+        source: LoadError,
+    },
+    /// It asks for something that this host cannot give.
+    #[error("failed to use the plugin of slot `{slot}` ({origin})")]
+    Register {
+        /// Where the component comes from.
+        origin: String,
+        /// The slot that it should fill.
+        slot: String,
+        /// Why not.
+        #[source]
+        source: RegisterError,
+    },
+}
+
 impl Catalog {
-    /// Puts `plugin` into `slot`, in place of what was there.
-    pub fn set(&mut self, slot: &str, plugin: Registered) {
-        self.by_slot.insert(slot.to_owned(), Arc::new(plugin));
+    /// Loads `components` side by side. Of two for the same slot, the later one fills it.
+    ///
+    /// # Errors
+    ///
+    /// The first component that cannot be used.
+    pub async fn load(
+        engine: &Engine,
+        components: impl IntoIterator<Item = Component>,
+    ) -> Result<Self, CatalogError> {
+        let by_slot: BTreeMap<_, _> = components
+            .into_iter()
+            .map(|component| (component.slot.clone(), component))
+            .collect();
+        let loads = by_slot
+            .into_values()
+            .map(|component| load(engine, component));
+        Ok(Self {
+            by_slot: try_join_all(loads).await?.into_iter().collect(),
+        })
+    }
+}
+
+async fn load(
+    engine: &Engine,
+    component: Component,
+) -> Result<(String, Arc<Registered>), CatalogError> {
+    let Component { slot, origin, wasm } = component;
+    if !SLOTS.contains(&slot.as_str()) {
+        return Err(CatalogError::Slot { origin, slot });
+    }
+    let plugin = match engine.load(&wasm).await {
+        Ok(plugin) => plugin,
+        Err(source) => {
+            return Err(CatalogError::Load {
+                origin,
+                slot,
+                source,
+            });
+        }
+    };
+    match Registered::bundled(&slot, plugin) {
+        Ok(registered) => Ok((slot, Arc::new(registered))),
+        Err(source) => Err(CatalogError::Register {
+            origin,
+            slot,
+            source,
+        }),
     }
 }
 

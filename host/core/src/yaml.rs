@@ -49,6 +49,16 @@ pub fn to_yaml(value: &Value) -> Result<String, YamlError> {
     serde_saphyr::to_string(&sorted(value)).map_err(|error| YamlError(error.to_string()))
 }
 
+/// `values` as one file of several documents.
+///
+/// # Errors
+///
+/// As [`to_yaml`].
+pub fn documents<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<String, YamlError> {
+    let documents: Result<Vec<_>, _> = values.into_iter().map(to_yaml).collect();
+    Ok(documents?.join("---\n"))
+}
+
 /// With its keys in order, whatever order the map keeps.
 fn sorted(value: &Value) -> Value {
     match value {

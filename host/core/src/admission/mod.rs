@@ -20,9 +20,9 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// The schema that ships with this program cannot be used: a defect, which tests find.
+/// Text that gives no schema.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read the Experiment's own CustomResourceDefinition: {0}")]
+#[error("failed to read a CustomResourceDefinition: {0}")]
 pub struct SchemaError(String);
 
 /// The schema of a custom resource.
@@ -46,9 +46,20 @@ impl Schema {
     pub fn experiment() -> Result<Self, SchemaError> {
         let documents =
             yaml::parse(EXPERIMENT_CRD).map_err(|error| SchemaError(error.to_string()))?;
-        let schema = documents
+        let crd = documents
             .first()
-            .and_then(|crd| crd.value.pointer("/spec/versions/0/schema/openAPIV3Schema"))
+            .ok_or_else(|| SchemaError("it is empty".to_owned()))?;
+        Self::of_crd(&crd.value)
+    }
+
+    /// The schema of the first version of `crd`.
+    ///
+    /// # Errors
+    ///
+    /// Where that is no CustomResourceDefinition.
+    pub fn of_crd(crd: &Value) -> Result<Self, SchemaError> {
+        let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema");
+        let schema = schema
             .ok_or_else(|| SchemaError("it has no schema".to_owned()))?
             .clone();
         let structure =

@@ -38,6 +38,14 @@ pub enum RenderError {
     Step(#[from] StepError),
 }
 
+impl RenderError {
+    /// Everything that is wrong, a line each, with causes.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        crate::error::with_causes(self)
+    }
+}
+
 impl Renderer {
     /// The objects that the cluster would get from one Experiment's manifest.
     ///

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 /// Where the answer of `generate` lies: `result` at 0, its payload at 4. All zero is an empty contribution.
-pub const ANSWER: u32 = 0x400;
+pub(crate) const ANSWER: u32 = 0x400;
 /// Where [`Guest::data`] lies.
-pub const DATA: u32 = 0x1000;
+pub(crate) const DATA: u32 = 0x1000;
 const NAME: u32 = 0x10;
 const DESCRIPTOR: u32 = 0x100;
 
 /// A component under construction.
 #[derive(Default)]
-pub struct Guest {
+pub(crate) struct Guest {
     generate: String,
     globals: String,
     data: String,
@@ -22,7 +22,7 @@ pub struct Guest {
 
 impl Guest {
     /// `body` is the core code of `generate`; it leaves nothing on the stack.
-    pub fn new(body: &str) -> Self {
+    pub(crate) fn new(body: &str) -> Self {
         Self {
             generate: body.to_owned(),
             ..Self::default()
@@ -30,12 +30,12 @@ impl Guest {
     }
 
     /// Answers with `json` as the workflow.
-    pub fn answering(json: &str) -> Self {
+    pub(crate) fn answering(json: &str) -> Self {
         Self::new(&some_text(4, DATA, json.len())).data(json)
     }
 
     /// Bytes at [`DATA`].
-    pub fn data(mut self, text: &str) -> Self {
+    pub(crate) fn data(mut self, text: &str) -> Self {
         let escaped = text.bytes().fold(String::new(), |mut all, byte| {
             let _ = write!(all, "\\{byte:02x}");
             all
@@ -45,13 +45,13 @@ impl Guest {
     }
 
     /// More of the core module: globals, tables, memories, functions.
-    pub fn globals(mut self, wat: &str) -> Self {
+    pub(crate) fn globals(mut self, wat: &str) -> Self {
         wat.clone_into(&mut self.globals);
         self
     }
 
     /// Imports of the component, how they are lowered, and how the core module takes them (from `"w"`).
-    pub fn wasi(mut self, component: &str, lowered: &str, core: &str) -> Self {
+    pub(crate) fn wasi(mut self, component: &str, lowered: &str, core: &str) -> Self {
         component.clone_into(&mut self.wasi);
         lowered.clone_into(&mut self.wasi_core);
         core.clone_into(&mut self.core_imports);
@@ -59,19 +59,19 @@ impl Guest {
     }
 
     /// The same component, doing something else.
-    pub fn with_body(mut self, body: &str) -> Self {
+    pub(crate) fn with_body(mut self, body: &str) -> Self {
         body.clone_into(&mut self.generate);
         self
     }
 
     /// The component's bytes.
-    pub fn wasm(&self) -> Vec<u8> {
+    pub(crate) fn wasm(&self) -> Vec<u8> {
         let wat = self.wat("testbench:phase/generator@0.1.0");
-        wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"))
+        wat::parse_str(&wat).unwrap()
     }
 
     /// The component's text, exporting the generator under `export`.
-    pub fn wat(&self, export: &str) -> String {
+    pub(crate) fn wat(&self, export: &str) -> String {
         let Self {
             generate,
             globals,
@@ -159,7 +159,7 @@ impl Guest {
 }
 
 /// Core code that writes `some(text)` at `offset` of the answer.
-pub fn some_text(offset: u32, at: u32, length: usize) -> String {
+pub(crate) fn some_text(offset: u32, at: u32, length: usize) -> String {
     let option = ANSWER + offset;
     format!(
         "(i32.store8 (i32.const {option}) (i32.const 1))
