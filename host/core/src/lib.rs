@@ -16,4 +16,5 @@ pub mod render;
 pub mod resolve;
 pub mod slots;
 pub mod validate;
+mod violation;
 pub mod yaml;

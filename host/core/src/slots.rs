@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use serde_json::{Map, Value};
+use testbench_api::PhaseTuning;
 use testbench_engine::{Engine, Limits, LoadError, Plugin};
 
 use crate::compose::{Grants, PluginIdentity};
 use crate::invoke::unknown_inputs;
-use crate::path::{dotted, join};
+use crate::path::join;
 use crate::validate::Validated;
+use crate::violation::{self, Violation};
 
 /// The slots, in the order of the chain. They exist also where nothing fills them.
 pub const SLOTS: &[&str] = &[
@@ -76,6 +78,17 @@ impl Registered {
             grants: Grants::bundled(phase),
             limits: Limits::default(),
         })
+    }
+}
+
+impl Registered {
+    fn refuse_settings(&self, settings: &Map<String, Value>) -> Vec<Violation> {
+        let settings = Value::Object(settings.clone());
+        let schema = &self.plugin.descriptor().settings_schema;
+        self.settings
+            .iter_errors(&settings)
+            .flat_map(|error| violation::of(&error, &settings, schema))
+            .collect()
     }
 }
 
@@ -228,7 +241,7 @@ pub enum SlotError {
         name: String,
     },
     /// Settings that the plugin's schema refuses.
-    #[error("{path}: {message}; phase `{phase}` describes its settings so")]
+    #[error("{path}: {message} (a setting of phase `{phase}`)")]
     Settings {
         /// Where in the Experiment.
         path: String,
@@ -243,90 +256,93 @@ pub enum SlotError {
 ///
 /// # Errors
 ///
-/// Everything that `spec.phases` gets wrong.
+/// Everything that `spec.phases` gets wrong, in its order.
 pub fn assign(catalog: &Catalog, validated: &Validated) -> Result<Vec<Assignment>, Vec<SlotError>> {
-    let mut errors = unknown_phases(catalog, validated);
-    let mut assignments = Vec::new();
-    for slot in SLOTS {
-        let Some(plugin) = catalog.by_slot.get(*slot) else {
-            continue;
-        };
-        let tuning = validated
-            .phases
-            .iter()
-            .enumerate()
-            .find(|(_, tuning)| tuning.name == *slot);
-        let path = tuning.map_or_else(String::new, |(i, _)| format!("spec.phases[{i}]"));
-        let enabled = tuning.is_none_or(|(_, tuning)| tuning.enabled.unwrap_or(true));
-        if !enabled {
-            if INDISPENSABLE.contains(slot) {
-                errors.push(SlotError::Indispensable {
-                    path: format!("{path}.enabled"),
-                    name: (*slot).to_owned(),
-                });
-            }
-            continue;
-        }
-        let settings = tuning
-            .and_then(|(_, tuning)| tuning.settings.clone())
-            .unwrap_or_default();
-        match checked_settings(plugin, slot, settings, &path) {
-            Ok(settings) => assignments.push(Assignment {
-                phase: (*slot).to_owned(),
-                plugin: plugin.clone(),
-                settings,
-            }),
-            Err(refused) => errors.extend(refused),
+    let mut tuned = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (i, tuning) in validated.phases.iter().enumerate() {
+        match tune(catalog, tuning, &format!("spec.phases[{i}]")) {
+            Ok(tuning) => drop(tuned.insert(tuning.name, tuning)),
+            Err(wrong) => errors.extend(wrong),
         }
     }
-    if errors.is_empty() {
-        Ok(assignments)
-    } else {
-        Err(errors)
+    if !errors.is_empty() {
+        return Err(errors);
     }
-}
-
-fn unknown_phases(catalog: &Catalog, validated: &Validated) -> Vec<SlotError> {
-    let names = validated
-        .phases
-        .iter()
-        .map(|tuning| &tuning.name)
-        .enumerate();
-    names
-        .filter(|(_, name)| !catalog.by_slot.contains_key(*name))
-        .map(|(i, name)| SlotError::PhaseNotFound {
-            path: format!("spec.phases[{i}].name"),
-            name: name.clone(),
-            known: SLOTS
-                .iter()
-                .filter(|slot| catalog.by_slot.contains_key(**slot))
-                .map(|slot| (*slot).to_owned())
-                .collect(),
+    let assignment = |slot: &&str| {
+        let plugin = catalog.by_slot.get(*slot)?.clone();
+        let Tuned {
+            enabled, settings, ..
+        } = tuned.remove(*slot).unwrap_or_default();
+        enabled.then(|| Assignment {
+            phase: (*slot).to_owned(),
+            plugin,
+            settings: Value::Object(settings),
         })
-        .collect()
+    };
+    Ok(SLOTS.iter().filter_map(assignment).collect())
 }
 
-fn checked_settings(
-    plugin: &Registered,
-    phase: &str,
+/// What `spec.phases` says of one phase, checked. By default a phase runs, without settings.
+struct Tuned<'a> {
+    name: &'a str,
+    enabled: bool,
     settings: Map<String, Value>,
+}
+
+impl Default for Tuned<'_> {
+    fn default() -> Self {
+        Self {
+            name: "",
+            enabled: true,
+            settings: Map::new(),
+        }
+    }
+}
+
+fn tune<'a>(
+    catalog: &Catalog,
+    tuning: &'a PhaseTuning,
     path: &str,
-) -> Result<Value, Vec<SlotError>> {
-    let settings = Value::Object(settings);
-    let refused: Vec<_> = plugin
-        .settings
-        .iter_errors(&settings)
-        .map(|error| SlotError::Settings {
-            path: join(
-                &format!("{path}.settings"),
-                &dotted(error.instance_path().as_str(), &settings),
-            ),
-            phase: phase.to_owned(),
-            message: error.to_string(),
-        })
-        .collect();
+) -> Result<Tuned<'a>, Vec<SlotError>> {
+    let PhaseTuning {
+        name,
+        enabled,
+        settings,
+    } = tuning;
+    let Some(plugin) = catalog.by_slot.get(name) else {
+        let known = SLOTS
+            .iter()
+            .filter(|slot| catalog.by_slot.contains_key(**slot));
+        return Err(vec![SlotError::PhaseNotFound {
+            path: format!("{path}.name"),
+            name: name.clone(),
+            known: known.map(|slot| (*slot).to_owned()).collect(),
+        }]);
+    };
+    let enabled = enabled.unwrap_or(true);
+    if !enabled && INDISPENSABLE.contains(&name.as_str()) {
+        return Err(vec![SlotError::Indispensable {
+            path: format!("{path}.enabled"),
+            name: name.clone(),
+        }]);
+    }
+    let settings = settings.clone().unwrap_or_default();
+    let refused = plugin
+        .refuse_settings(&settings)
+        .into_iter()
+        .map(|violation| SlotError::Settings {
+            path: join(&format!("{path}.settings"), &violation.path),
+            phase: name.clone(),
+            message: violation.message,
+        });
+    let refused: Vec<_> = refused.collect();
     if refused.is_empty() {
-        Ok(settings)
+        Ok(Tuned {
+            name,
+            enabled,
+            settings,
+        })
     } else {
         Err(refused)
     }

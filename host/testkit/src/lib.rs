@@ -4,7 +4,6 @@
 //! [`Cases::run`] renders each case with the plugins of a [`Host`], on the same engine and under the same limits as in a cluster,
 //! and says what differs. With [`Mode::Bless`] it writes what it found instead.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -201,14 +200,15 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
     for experiment in experiments {
         match renderer.render(experiment.manifest).await {
             Ok(desired) => {
-                // Writing into a String cannot fail.
-                desired
-                    .findings
-                    .iter()
-                    .for_each(|finding| drop(writeln!(remarks, "# {finding}")));
+                remarks.extend(
+                    desired
+                        .findings
+                        .iter()
+                        .map(|finding| format!("# {finding}\n")),
+                );
                 objects.extend(desired.objects.into_iter().map(|object| object.manifest));
             }
-            Err(error) => drop(writeln!(errors, "{}", error.explain())),
+            Err(error) => errors.push_str(&(error.explain() + "\n")),
         }
     }
     if errors.is_empty() {

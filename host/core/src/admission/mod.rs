@@ -83,7 +83,11 @@ impl Schema {
         refuse_any(structure::unknown_fields(&self.schema, &object))?;
         let object = kube_cel::apply_defaults(&self.schema, &object);
         let mut refusals = metadata::check(&object);
-        refusals.extend(structure::violations(&self.structure, &object));
+        refusals.extend(structure::violations(
+            &self.structure,
+            &self.schema,
+            &object,
+        ));
         refusals.extend(structure::duplicates(&self.schema, &object));
         refuse_any(refusals)?;
         refuse_any(self.broken_rules(&object))?;

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::Refusal;
-use crate::path::{dotted, join};
+use crate::path::join;
+use crate::violation::{self, Violation};
 
 /// The keys beside `spec` and `status` that every object has; the schema does not list them.
 const OBJECT_KEYS: &[&str] = &["apiVersion", "kind", "metadata"];
-
-/// A name this close to a known one was probably meant to be it.
-const SIMILAR: f64 = 0.7;
 
 /// Checks types, required fields and bounds.
 pub(super) fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
@@ -65,18 +62,7 @@ fn unknown_below(
         Some(schema) => walk(schema, value, &path, refusals),
         None if parent["x-kubernetes-preserve-unknown-fields"] == true => {}
         None => {
-            let known = properties
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, _)| name.as_str());
-            let closest = known
-                .map(|name| (strsim::jaro_winkler(name, key), name))
-                .filter(|(similarity, _)| *similarity >= SIMILAR)
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
-            let advice = closest.map_or("remove it".to_owned(), |(_, name)| {
-                format!("did you mean `{name}`?")
-            });
+            let advice = violation::did_you_mean(key, properties);
             refusals.push(Refusal {
                 path,
                 message: format!("unknown field; {advice}"),
@@ -102,93 +88,13 @@ fn walk(schema: &Value, value: &Value, path: &str, refusals: &mut Vec<Refusal>) 
 }
 
 /// Wrong types, missing fields, values out of bounds.
-pub(super) fn violations(validator: &Validator, object: &Value) -> Vec<Refusal> {
-    validator
+pub(super) fn violations(validator: &Validator, schema: &Value, object: &Value) -> Vec<Refusal> {
+    let violations = validator
         .iter_errors(object)
-        .map(|error| refusal(&error, object))
+        .flat_map(|error| violation::of(&error, object, schema));
+    violations
+        .map(|Violation { path, message }| Refusal { path, message })
         .collect()
-}
-
-fn refusal(error: &ValidationError<'_>, object: &Value) -> Refusal {
-    let path = dotted(error.instance_path().as_str(), object);
-    let found = brief(error.instance());
-    match error.kind() {
-        Kind::Required { property } => Refusal {
-            path: join(&path, property.as_str().unwrap_or_default()),
-            message: "is required; add it".to_owned(),
-        },
-        Kind::Type { .. } => Refusal {
-            path,
-            message: format!("{error}"),
-        },
-        Kind::Enum { options } => Refusal {
-            path,
-            message: format!("expected one of {}, found {found}", listed(options)),
-        },
-        Kind::Minimum { limit } => Refusal {
-            path,
-            message: format!("expected at least {limit}, found {found}"),
-        },
-        Kind::Maximum { limit } => Refusal {
-            path,
-            message: format!("expected at most {limit}, found {found}"),
-        },
-        Kind::MinLength { limit: 1 } => Refusal {
-            path,
-            message: "must not be empty".to_owned(),
-        },
-        Kind::MinItems { limit } => Refusal {
-            path,
-            message: format!(
-                "expected at least {limit} entry, found none; add one, or remove the field"
-            ),
-        },
-        Kind::MaxItems { limit } => {
-            let count = error.instance().as_array().map_or(0, Vec::len);
-            Refusal {
-                path,
-                message: format!("expected at most {limit} entries, found {count}"),
-            }
-        }
-        Kind::MaxLength { limit } => {
-            let count = error
-                .instance()
-                .as_str()
-                .map_or(0, |text| text.chars().count());
-            Refusal {
-                path,
-                message: format!("expected at most {limit} characters, found {count}"),
-            }
-        }
-        Kind::Pattern { pattern } => Refusal {
-            path,
-            message: format!("expected text that matches {pattern}, found {found}"),
-        },
-        _ => Refusal {
-            path,
-            message: error.to_string(),
-        },
-    }
-}
-
-fn listed(options: &Value) -> String {
-    options
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|option| option.as_str().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// A value in a message: whole where it is short.
-fn brief(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    if text.chars().count() <= LONGEST {
-        return text;
-    }
-    text.chars().take(LONGEST).chain("…".chars()).collect()
 }
 
 /// Entries of `x-kubernetes-list-type: map` lists that share their keys.

@@ -67,8 +67,11 @@ const TRIGGER_KEYS: &[&str] = &[
 
 /// Labels and annotations with this prefix are a plugin's to set.
 const PLUGIN_METADATA_PREFIX: &str = "plugin.testbench.agentic-layer.ai/";
-/// Marks a ConfigMap whose data comes later, from the setup phase.
-const PLACEHOLDER: &str = "testbench.agentic-layer.ai/placeholder";
+/// Our own keys that a plugin may set too: they mark a ConfigMap whose data comes later, and say so to a reader.
+const OPEN_METADATA: &[&str] = &[
+    "testbench.agentic-layer.ai/placeholder",
+    "testbench.agentic-layer.ai/description",
+];
 
 /// What a plugin may do beyond the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -455,7 +458,7 @@ fn plugin_metadata(metadata: Option<&Value>) -> Result<PluginMetadata, (String, 
             let Value::String(value) = value else {
                 return Err((path(), format!("must be a text, found {}", kind_of(value))));
             };
-            if key != PLACEHOLDER && !key.starts_with(PLUGIN_METADATA_PREFIX) {
+            if !OPEN_METADATA.contains(&key.as_str()) && !key.starts_with(PLUGIN_METADATA_PREFIX) {
                 return Err((
                     path(),
                     format!(
