@@ -23,8 +23,13 @@ pub struct YamlError(String);
 ///
 /// What is wrong, with its place.
 pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
-    // `0777` is octal to kubectl, which reads YAML 1.1.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+    let options = serde_saphyr::options! {
+        // To kubectl, which reads YAML 1.1, `0777` is octal.
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        // Room for thousands of large Experiments; what a small file makes of aliases stays bounded.
+        budget: serde_saphyr::budget! { max_documents: 100_000, max_nodes: 10_000_000, max_events: 40_000_000 },
+    };
     let documents: Vec<Spanned<Value>> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| YamlError(error.to_string()))?;
     let documents = documents.into_iter().map(

@@ -29,6 +29,7 @@ pub struct SchemaError(String);
 pub struct Schema {
     schema: Value,
     structure: jsonschema::Validator,
+    rules: kube_cel::CompiledSchema,
 }
 
 impl std::fmt::Debug for Schema {
@@ -64,7 +65,15 @@ impl Schema {
             .clone();
         let structure =
             structure::validator(&schema).map_err(|error| SchemaError(error.to_string()))?;
-        Ok(Self { schema, structure })
+        let rules = kube_cel::compile_schema(&schema);
+        if let Some(error) = rules.compilation_errors().first() {
+            return Err(SchemaError(error.to_string()));
+        }
+        Ok(Self {
+            schema,
+            structure,
+            rules,
+        })
     }
 
     /// What the API server would store of `object`, defaults filled in.
@@ -95,7 +104,8 @@ impl Schema {
     }
 
     fn broken_rules(&self, object: &Value) -> Vec<Refusal> {
-        let Err(errors) = kube_cel::Validator::new().validate(&self.schema, object, None) else {
+        let Err(errors) = kube_cel::Validator::new().validate_compiled(&self.rules, object, None)
+        else {
             return Vec::new();
         };
         let refusal = |error: kube_cel::ValidationError| Refusal {

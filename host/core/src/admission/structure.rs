@@ -58,7 +58,8 @@ fn unknown_below(
 ) {
     let path = join(path, key);
     let properties = &parent["properties"];
-    match properties.get(key) {
+    let any_key = parent.get("additionalProperties");
+    match properties.get(key).or(any_key) {
         Some(schema) => walk(schema, value, &path, refusals),
         None if parent["x-kubernetes-preserve-unknown-fields"] == true => {}
         None => {

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Says which tool is missing and how to get it; lets rustup add what rust-toolchain.toml names.
+set -euo pipefail
+
+missing=0
+need() { # command, how to get it
+    if ! command -v "$1" >/dev/null; then
+        echo "missing: $1. $2" >&2
+        missing=1
+    fi
+}
+need cargo "Install Rust with rustup: https://rustup.rs"
+need rustup "Install it from https://rustup.rs: it adds the toolchain and the target that rust-toolchain.toml names."
+need cc "Install a C linker, for example: apt-get install gcc libc6-dev"
+[ "$missing" = 0 ] || exit 1
+
+channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+if ! rustup run "$channel" rustc --version >/dev/null 2>&1; then
+    echo "adding Rust $channel"
+    rustup toolchain install "$channel" --profile minimal
+fi
+has() { rustup "$1" list --toolchain "$channel" --installed | grep -q "^$2"; }
+has target wasm32-wasip2 || rustup target add --toolchain "$channel" wasm32-wasip2
+for component in clippy rustfmt; do
+    has component "$component" || rustup component add --toolchain "$channel" "$component"
+done

@@ -1,0 +1,223 @@
+//! The command as a user runs it: what it prints where, and its exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not inside test functions, but fail like them"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use testbench_core::yaml;
+
+const SAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../deploy/samples/inline.yaml"
+);
+
+fn testbench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_testbench"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn with_input(args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testbench"));
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Taken, so that it is closed before the answer is awaited.
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn kinds(output: &Output) -> Vec<String> {
+    let documents = yaml::parse(&stdout(output)).unwrap();
+    documents
+        .into_iter()
+        .map(|document| document.value["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn experiment(name: &str) -> String {
+    format!(
+        "apiVersion: testbench.agentic-layer.ai/v1alpha1\nkind: Experiment\nmetadata: {{name: {name}}}\n\
+         spec:\n  agentRef: {{name: bot}}\n  scenarios: [{{name: a, steps: [{{input: Hello}}]}}]\n"
+    )
+}
+
+#[test]
+fn a_file_standard_input_and_a_folder_render_alike() {
+    let from_file = testbench(&["render", "-f", SAMPLE]);
+    assert_eq!(from_file.status.code(), Some(0), "{}", stderr(&from_file));
+    assert_eq!(kinds(&from_file), ["ConfigMap", "TestWorkflow"]);
+    assert_eq!(stderr(&from_file), "", "nothing to say of the sample");
+
+    let from_input = with_input(&["render", "-f", "-"], &fs::read_to_string(SAMPLE).unwrap());
+    assert_eq!(stdout(&from_input), stdout(&from_file));
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(SAMPLE, folder.path().join("sample.yaml")).unwrap();
+    fs::write(folder.path().join("notes.txt"), "no: [manifest").unwrap();
+    let from_folder = testbench(&["render", "-f", folder.path().to_str().unwrap()]);
+    assert_eq!(stdout(&from_folder), stdout(&from_file));
+}
+
+#[test]
+fn json_holds_the_same_objects_as_yaml() {
+    let list: serde_json::Value =
+        serde_json::from_str(&stdout(&testbench(&["render", "-f", SAMPLE, "-o", "json"]))).unwrap();
+    let documents = yaml::parse(&stdout(&testbench(&["render", "-f", SAMPLE]))).unwrap();
+    // YAML is read back as the API server delivers it, so numbers inside documents are the same, too.
+    let documents: Vec<_> = documents
+        .into_iter()
+        .map(|document| document.value)
+        .collect();
+    assert_eq!(list["items"], serde_json::Value::Array(documents));
+}
+
+#[test]
+fn an_invalid_experiment_is_named_with_its_path_and_the_others_are_rendered() {
+    let invalid = experiment("wrong").replace("scenarios", "scenario");
+    let output = with_input(
+        &["render", "-f", "-"],
+        &(experiment("right") + "---\n" + &invalid),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(kinds(&output), ["ConfigMap", "TestWorkflow"]);
+    let expected = "error: Experiment default/wrong (-:8):\n  spec.scenario: unknown field; did you mean `scenarios`?\n";
+    assert!(stderr(&output).ends_with(expected), "{}", stderr(&output));
+}
+
+#[test]
+fn bad_usage_and_unreadable_files_are_told_apart_from_invalid_experiments() {
+    for (args, input, message) in [
+        (&["render"][..], "", "--filename"),
+        (
+            &["render", "-f", "/nowhere.yaml"],
+            "",
+            "failed to read /nowhere.yaml",
+        ),
+        (&["render", "-f", "-"], "a: [", "-: failed to read YAML"),
+        (&["render", "-f", "-"], "", "there is no Experiment"),
+        (
+            &["render", "-f", "-", "--plugins-dir", "/nowhere"],
+            &experiment("x"),
+            "failed to read plugins from /nowhere",
+        ),
+        (&["rend"], "", "unrecognized subcommand"),
+    ] {
+        let output = with_input(args, input);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            stderr(&output).contains(message),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_component_in_the_plugins_folder_takes_the_place_of_the_bundled_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let visualize = testbench_bundle::bundled()
+        .iter()
+        .find(|bundled| bundled.phase == "visualize")
+        .unwrap();
+    fs::write(folder.path().join("publish.wasm"), visualize.wasm).unwrap();
+    let output = testbench(&[
+        "render",
+        "-f",
+        SAMPLE,
+        "--plugins-dir",
+        folder.path().to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let workflow = &yaml::parse(&stdout(&output)).unwrap()[1].value;
+    assert_eq!(workflow["spec"]["steps"][2]["name"], "publish");
+    assert_eq!(
+        workflow["spec"]["steps"][2]["template"]["name"],
+        "visualize-template"
+    );
+}
+
+#[test]
+fn a_component_that_cannot_be_used_is_refused_naming_its_file() {
+    for (file, content, message) in [
+        (
+            "publish.wasm",
+            &b"no component"[..],
+            "expected a WebAssembly component, found no WebAssembly",
+        ),
+        ("gate.wasm", b"", "there is no slot `gate`"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(file), content).unwrap();
+        let output = testbench(&[
+            "render",
+            "-f",
+            SAMPLE,
+            "--plugins-dir",
+            folder.path().to_str().unwrap(),
+        ]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = stderr(&output);
+        assert!(
+            stderr.contains(file) && stderr.contains(message),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn many_experiments_come_out_in_the_order_in_which_they_went_in() {
+    let names: Vec<_> = (0..1000).map(|i| format!("e{i}")).collect();
+    let input = names
+        .iter()
+        .map(|name| experiment(name))
+        .collect::<Vec<_>>()
+        .join("---\n");
+    let output = with_input(&["render", "-f", "-"], &input);
+    let documents = yaml::parse(&stdout(&output)).unwrap();
+    let found: Vec<_> = documents
+        .iter()
+        .filter(|document| document.value["kind"] == "TestWorkflow")
+        .map(|document| {
+            document.value["metadata"]["name"]
+                .as_str()
+                .unwrap()
+                .trim_end_matches("-workflow")
+        })
+        .collect();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn crd_prints_the_committed_file() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../crds/experiments.testbench.agentic-layer.ai.yaml");
+    assert_eq!(
+        stdout(&testbench(&["crd"])),
+        fs::read_to_string(committed).unwrap()
+    );
+}
