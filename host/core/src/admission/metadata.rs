@@ -4,6 +4,41 @@ use serde_json::Value;
 
 use super::Refusal;
 
+/// Every field of ObjectMeta.
+const KNOWN: &[&str] = &[
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// Fields of `metadata` that no object has.
+pub(super) fn unknown_fields(object: &Value) -> Vec<Refusal> {
+    let fields = object["metadata"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(field, _)| field);
+    let unknown = fields.filter(|field| !KNOWN.contains(&field.as_str()));
+    unknown
+        .map(|field| Refusal {
+            path: format!("metadata.{field}"),
+            message: "unknown field; remove it".to_owned(),
+        })
+        .collect()
+}
+
 /// Everything in `metadata` that the API server would refuse.
 pub(super) fn check(object: &Value) -> Vec<Refusal> {
     let metadata = &object["metadata"];

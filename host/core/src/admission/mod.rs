@@ -89,7 +89,9 @@ impl Schema {
                 Err(refusals)
             }
         };
-        refuse_any(structure::unknown_fields(&self.schema, &object))?;
+        let mut unknown = metadata::unknown_fields(&object);
+        unknown.extend(structure::unknown_fields(&self.schema, &object));
+        refuse_any(unknown)?;
         let object = kube_cel::apply_defaults(&self.schema, &object);
         let mut refusals = metadata::check(&object);
         refusals.extend(structure::violations(
