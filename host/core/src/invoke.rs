@@ -274,7 +274,7 @@ fn without_nulls(mut object: Value) -> Value {
     object
 }
 
-/// The keys of [`INPUTS`] that `wanted` names and that do not exist: a plugin asking for one cannot be served by this host.
+/// The keys that `wanted` names and that no input has: a plugin asking for one cannot be served by this host.
 #[must_use]
 pub fn unknown_inputs(wanted: &[String]) -> Vec<&str> {
     wanted

@@ -76,7 +76,7 @@ const OPEN_METADATA: &[&str] = &[
 /// What a plugin may do beyond the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Further workflow paths, spelt as in [`WORKFLOW_PATHS`].
+    /// Further workflow paths: `[]` is any entry of a list, `*` any key, `**` all below.
     pub workflow_paths: Vec<String>,
 }
 
