@@ -1,5 +1,7 @@
 //! Second step: what the schema cannot say about an Experiment, and one shape for all spellings of the same thing.
 
+mod schedule;
+
 use serde::Serialize;
 use serde_json::Value;
 use testbench_api::{Dataset, ExperimentSpec, PhaseTuning, S3Source, Scenario, Schedule, Trigger};
@@ -134,6 +136,7 @@ pub fn validate(resolved: Resolved) -> Result<Validated, Vec<Invalid>> {
         default_threshold,
     };
     let data = data(scenarios, dataset, flat, &mut invalid);
+    invalid.extend(schedule.iter().flat_map(schedule::check));
     let env = env
         .iter()
         .map(serde_json::to_value)
