@@ -129,9 +129,8 @@ async fn render_in_order(
 fn report(title: &str, result: &Result<Desired, RenderError>) {
     match result {
         Ok(desired) => desired
-            .findings
-            .iter()
-            .for_each(|finding| eprintln!("{title}: {finding}")),
+            .remarks()
+            .for_each(|remark| eprintln!("{title}: {remark}")),
         Err(error) => {
             eprintln!("error: {title}:");
             error

@@ -6,8 +6,9 @@ use crate::compose::{self, ComposeError, DesiredObject, Placement};
 use crate::error::with_causes;
 use crate::finding::Finding;
 use crate::invoke::{self, PhaseError};
-use crate::resolve::Resolved;
+use crate::resolve::{References, Resolved};
 use crate::slots::{self, Catalog, SlotError};
+use crate::templates::{self, TemplateProblem};
 use crate::validate::{self, Invalid};
 
 /// What all Experiments share: the engine, and the plugins that it runs.
@@ -28,6 +29,19 @@ pub struct Desired {
     pub findings: Vec<Finding>,
     /// Who filled which slot, in the order of the chain.
     pub phases: Vec<FilledPhase>,
+    /// What keeps the workflow from running as it is meant to, although it can be written.
+    pub template_problems: Vec<TemplateProblem>,
+}
+
+impl Desired {
+    /// Everything that the user should know: the findings, and the problems with templates as warnings.
+    pub fn remarks(&self) -> impl Iterator<Item = Finding> {
+        let problems = self
+            .template_problems
+            .iter()
+            .map(|problem| Finding::warning(problem.reason(), problem.to_string()));
+        self.findings.iter().cloned().chain(problems)
+    }
 }
 
 /// A slot, and what filled it.
@@ -66,6 +80,7 @@ pub enum StepError {
 pub async fn desired(
     host: &Host,
     resolved: Resolved,
+    references: &dyn References,
     placement: &Placement,
 ) -> Result<Desired, StepError> {
     let validated = validate::validate(resolved).map_err(StepError::Validate)?;
@@ -74,13 +89,31 @@ pub async fn desired(
     let (contributed, remarks) = invoked.map_err(StepError::Invoke)?;
     let objects =
         compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
+    let template_problems = template_problems(&objects, &validated.env, references);
     let findings = validated.findings.into_iter().chain(remarks).collect();
     let phases = contributed.iter().map(filled).collect();
     Ok(Desired {
         objects,
         findings,
         phases,
+        template_problems,
     })
+}
+
+fn template_problems(
+    objects: &[DesiredObject],
+    env: &[serde_json::Value],
+    references: &dyn References,
+) -> Vec<TemplateProblem> {
+    let workflows = objects
+        .iter()
+        .filter(|object| object.kind() == "TestWorkflow");
+    workflows
+        .flat_map(|workflow| {
+            let (spec, namespace) = (&workflow.manifest["spec"], workflow.namespace());
+            templates::check(spec, namespace, env, references)
+        })
+        .collect()
 }
 
 fn filled(piece: &invoke::Contributed) -> FilledPhase {

@@ -200,12 +200,7 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
     for experiment in experiments {
         match renderer.render(experiment.manifest).await {
             Ok(desired) => {
-                remarks.extend(
-                    desired
-                        .findings
-                        .iter()
-                        .map(|finding| format!("# {finding}\n")),
-                );
+                remarks.extend(desired.remarks().map(|remark| format!("# {remark}\n")));
                 objects.extend(desired.objects.into_iter().map(|object| object.manifest));
             }
             Err(error) => errors.push_str(&(error.explain() + "\n")),

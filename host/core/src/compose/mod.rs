@@ -37,6 +37,14 @@ impl DesiredObject {
         self.manifest["kind"].as_str().unwrap_or_default()
     }
 
+    /// `metadata.namespace`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.manifest["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
     /// `metadata.name`.
     #[must_use]
     pub fn name(&self) -> &str {

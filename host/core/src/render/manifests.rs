@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::experiment::{API_VERSION, DEFAULT_NAMESPACE, KIND};
-use crate::resolve::{Agent, AiGateway, ConfigMap, Lookup, ObjectRef, References};
+use crate::resolve::{Agent, AiGateway, ConfigMap, Lookup, ObjectRef, References, Template};
 use crate::yaml::{self, YamlError};
 
 /// The text of one file.
@@ -48,12 +48,13 @@ pub struct Manifests {
     pub unused: Vec<String>,
 }
 
-/// Objects from files, as an answer to look-ups. Whatever is not in the files does not exist.
+/// Objects from files, as an answer to look-ups. What is not in the files does not exist.
 #[derive(Debug, Default)]
 pub struct FileReferences {
     agents: BTreeMap<ObjectRef, Arc<Agent>>,
     ai_gateways: BTreeMap<ObjectRef, Arc<AiGateway>>,
     config_maps: BTreeMap<ObjectRef, Arc<ConfigMap>>,
+    templates: BTreeMap<ObjectRef, Arc<Template>>,
 }
 
 /// Why files cannot be read as manifests.
@@ -142,6 +143,9 @@ impl Manifests {
                 store(&mut references.ai_gateways, kind, located)
             }
             ("v1", "ConfigMap") => store(&mut references.config_maps, kind, located),
+            ("testworkflows.testkube.io/v1", "TestWorkflowTemplate") => {
+                store(&mut references.templates, kind, located)
+            }
             ("v1", "List") => self.add_list(located),
             (api_version, _) => {
                 let object = object_ref(&located.manifest);
@@ -245,5 +249,13 @@ impl References for FileReferences {
 
     fn config_map(&self, object: &ObjectRef) -> Lookup<ConfigMap> {
         find(&self.config_maps, object)
+    }
+
+    /// Files without any template speak of a cluster that has its own.
+    fn template(&self, object: &ObjectRef) -> Lookup<Template> {
+        if self.templates.is_empty() {
+            return Lookup::KindMissing;
+        }
+        find(&self.templates, object)
     }
 }

@@ -57,6 +57,6 @@ impl Renderer {
         let experiment = Experiment::from_manifest(admitted).map_err(RenderError::Types)?;
         let placement = placement(&experiment);
         let resolved = resolve(experiment, &self.references, &self.operator_namespace);
-        Ok(pipeline::desired(&self.host, resolved, &placement).await?)
+        Ok(pipeline::desired(&self.host, resolved, &self.references, &placement).await?)
     }
 }

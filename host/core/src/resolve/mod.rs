@@ -3,6 +3,7 @@
 mod agent;
 mod gateway;
 mod otel;
+mod template;
 
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ use testbench_api::RecordedAgent;
 pub use self::agent::{Agent, AgentProtocol, AgentSpec, AgentStatus};
 pub use self::gateway::{AiGateway, AiGatewaySpec};
 pub use self::otel::{ConfigMap, OTEL_CONFIG_MAP, OTEL_ENDPOINT, OtelEndpoint};
+pub use self::template::{
+    Template, TemplateContainer, TemplateParameter, TemplateSpec, TemplateStep, TemplateVariable,
+};
 use crate::experiment::Experiment;
 use crate::finding::Finding;
 
@@ -53,13 +57,15 @@ impl<T> Lookup<T> {
 }
 
 /// Where referenced objects come from: watched stores in the operator, files in `render`.
-pub trait References {
+pub trait References: Send + Sync {
     /// An Agent.
     fn agent(&self, object: &ObjectRef) -> Lookup<Agent>;
     /// An AiGateway.
     fn ai_gateway(&self, object: &ObjectRef) -> Lookup<AiGateway>;
     /// A ConfigMap.
     fn config_map(&self, object: &ObjectRef) -> Lookup<ConfigMap>;
+    /// A TestWorkflowTemplate.
+    fn template(&self, object: &ObjectRef) -> Lookup<Template>;
 }
 
 /// What an Experiment refers to. Drives the look-up, and tells which Experiments a changed object concerns.
