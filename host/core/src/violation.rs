@@ -42,9 +42,9 @@ pub(crate) fn of(error: &ValidationError<'_>, document: &Value, schema: &Value) 
         Kind::Enum { options } => format!("expected one of {}, found {found}", listed(options)),
         Kind::Minimum { limit } => format!("expected at least {limit}, found {found}"),
         Kind::Maximum { limit } => format!("expected at most {limit}, found {found}"),
-        Kind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+        Kind::MinLength { limit: 1 } => "must not be empty; fill it in".to_owned(),
         Kind::MinItems { limit } => {
-            format!("expected at least {limit} entry, found none; add one, or remove the field")
+            format!("expected at least {limit} entry, found none; add one")
         }
         Kind::MaxItems { limit } => {
             let count = error.instance().as_array().map_or(0, Vec::len);

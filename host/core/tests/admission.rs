@@ -36,6 +36,9 @@ fn with_step(step: &str) -> String {
 fn what_the_api_allows_is_accepted() {
     for spec in [
         with_agent(SCENARIOS),
+        // A null is a field that is not there, except in a free-form object.
+        with_agent(&format!("{SCENARIOS}\n  dataset: null\n  trigger: null")),
+        with_step("{input: x, reference: null, customValues: null}"),
         with_agent("dataset: {url: 'https://example.com/x.json'}"),
         with_agent("dataset: {url: 'http://example.com'}"),
         with_agent("dataset: {s3: {bucket: b, key: k}}"),
@@ -131,8 +134,18 @@ fn what_the_api_forbids_is_refused_at_the_path_that_is_wrong() {
         ),
         (
             with_agent("scenarios: null"),
-            "spec.scenarios",
-            "expected array, found null",
+            "spec",
+            "set exactly one of scenarios",
+        ),
+        (
+            with_agent("scenarios: [null]"),
+            "spec.scenarios[0]",
+            "expected object, found null",
+        ),
+        (
+            with_agent("scenarios: [{name: null, steps: [{input: x}]}]"),
+            "spec.scenarios[0].name",
+            "is required",
         ),
         (
             with_agent("scenarios: [{name: a, steps: []}]"),

@@ -92,6 +92,7 @@ impl Schema {
         let mut unknown = metadata::unknown_fields(&object);
         unknown.extend(structure::unknown_fields(&self.schema, &object));
         refuse_any(unknown)?;
+        let object = structure::without_nulls(&self.schema, object);
         let object = kube_cel::apply_defaults(&self.schema, &object);
         let mut refusals = metadata::check(&object);
         refusals.extend(structure::violations(

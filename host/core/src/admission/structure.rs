@@ -88,6 +88,29 @@ fn walk(schema: &Value, value: &Value, path: &str, refusals: &mut Vec<Refusal>) 
     }
 }
 
+/// `object` without the nulls of fields that are not nullable: the API server drops them, or puts the field's default in their
+/// place, before it looks at anything else. Nulls in free-form objects and in lists stay.
+pub(super) fn without_nulls(schema: &Value, object: Value) -> Value {
+    match object {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter_map(|(key, field)| {
+                let known = schema["properties"].get(&key);
+                let known = known.or_else(|| schema.get("additionalProperties"));
+                let dropped =
+                    field.is_null() && known.is_some_and(|schema| schema["nullable"] != true);
+                let schema = known.unwrap_or(&Value::Null);
+                (!dropped).then(|| (key, without_nulls(schema, field)))
+            })
+            .collect(),
+        Value::Array(entries) => entries
+            .into_iter()
+            .map(|entry| without_nulls(&schema["items"], entry))
+            .collect(),
+        scalar => scalar,
+    }
+}
+
 /// Wrong types, missing fields, values out of bounds.
 pub(super) fn violations(validator: &Validator, schema: &Value, object: &Value) -> Vec<Refusal> {
     let violations = validator
