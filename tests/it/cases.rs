@@ -1,19 +1,30 @@
-//! The bundled plugins, as built: what they make of Experiments.
+//! Case folders: what the bundled plugins make of Experiments, and what the host makes of contributions.
 
+use testbench_core::pipeline::Host;
 use testbench_testkit::{Cases, Mode};
-use testbench_tests::{bundled_host, folder};
+use testbench_tests::{bundled_host, echoing_host, folder};
 
 #[tokio::test]
 async fn every_case_gives_what_its_folder_says() {
-    let host = bundled_host().await.unwrap();
-    let cases = Cases::below(&folder("cases")).unwrap();
-    let mismatches = cases.run(&host, Mode::from_env()).await.unwrap();
+    check("cases", &bundled_host().await.unwrap()).await;
+}
+
+/// In these, the settings of `publish` and `visualize` are the contributions of two phases, word for word.
+#[tokio::test]
+async fn every_contribution_is_merged_or_refused_as_its_folder_says() {
+    let host = echoing_host(&["publish", "visualize"]).await.unwrap();
+    check("contributions", &host).await;
+}
+
+async fn check(name: &str, host: &Host) {
+    let cases = Cases::below(&folder(name)).unwrap();
+    let mismatches = cases.run(host, Mode::from_env()).await.unwrap();
     for mismatch in &mismatches {
         println!("{}:\n{}", mismatch.folder.display(), mismatch.difference);
     }
     assert!(
         mismatches.is_empty(),
-        "{} of {} cases differ; if that is meant, run\n\n    BLESS=1 cargo test -p testbench-tests cases\n",
+        "{} of {} cases in tests/{name} differ; if that is meant, run\n\n    BLESS=1 cargo test -p testbench-tests cases\n",
         mismatches.len(),
         cases.len()
     );

@@ -24,11 +24,30 @@ pub enum HostError {
 ///
 /// Where a bundled plugin does not load.
 pub async fn bundled_host() -> Result<Host, HostError> {
+    host(&[]).await
+}
+
+/// A host with the bundled plugins but in `slots`, whose plugin contributes what its settings say.
+///
+/// # Errors
+///
+/// Where a plugin does not load.
+pub async fn echoing_host(slots: &[&str]) -> Result<Host, HostError> {
+    host(slots).await
+}
+
+async fn host(echoing: &[&str]) -> Result<Host, HostError> {
     let engine = Engine::new(EngineOptions::default())?;
-    let components = testbench_bundle::bundled().iter().map(|bundled| Component {
-        slot: bundled.phase.to_owned(),
-        origin: "bundled".to_owned(),
-        wasm: Cow::Borrowed(bundled.wasm),
+    let bundled = testbench_bundle::bundled()
+        .iter()
+        .map(|bundled| (bundled.phase, bundled.wasm));
+    let echoes = echoing
+        .iter()
+        .map(|slot| (*slot, testbench_test_guests::ECHO));
+    let components = bundled.chain(echoes).map(|(slot, wasm)| Component {
+        slot: slot.to_owned(),
+        origin: "built for this test".to_owned(),
+        wasm: Cow::Borrowed(wasm),
     });
     let catalog = Catalog::load(&engine, components).await?;
     Ok(Host { engine, catalog })

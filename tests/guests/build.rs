@@ -1,0 +1,7 @@
+//! Builds the guests; `src/lib.rs` includes what comes out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    testbench_guest_build::main(&["testbench-guest-echo"])
+}

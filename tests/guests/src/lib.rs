@@ -1,0 +1,4 @@
+//! Components that only tests run, as bytes.
+
+/// Contributes what its settings say, word for word: `workflow`, `objects`, or a `failure`.
+pub const ECHO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/testbench-guest-echo.wasm"));
