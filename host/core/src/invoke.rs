@@ -189,6 +189,23 @@ fn call(
     }
 }
 
+/// What each assigned plugin is sent as `request.input`, by phase, without calling it.
+#[must_use]
+pub fn inputs(
+    assignments: &[Assignment],
+    validated: &Validated,
+    placement: &Placement,
+) -> Vec<(String, Value)> {
+    let names = BaseNames::of(assignments, placement);
+    assignments
+        .iter()
+        .map(|assignment| {
+            let call = call(assignment, validated, placement, &names);
+            (call.phase, call.input)
+        })
+        .collect()
+}
+
 /// The base, and what the plugin asked for of the rest. docs/contract.md describes every key.
 fn input(wanted: &[String], validated: &Validated, names: &BaseNames) -> Value {
     let experiment = &validated.experiment;
@@ -272,6 +289,11 @@ fn without_nulls(mut object: Value) -> Value {
         fields.retain(|_, value| !value.is_null());
     }
     object
+}
+
+/// Every key that a plugin may ask for in its descriptor's `inputs`.
+pub fn input_keys() -> impl Iterator<Item = &'static str> {
+    INPUTS.iter().map(|input| input.name)
 }
 
 /// The keys that `wanted` names and that no input has: a plugin asking for one cannot be served by this host.

@@ -15,7 +15,7 @@ use crate::permits::Permit;
 use crate::sandbox::{Log, ObjectNames, State};
 
 /// Room for what an answer holds beside its texts: its lists and records.
-const ANSWER_OVERHEAD: usize = 64 << 10;
+pub(crate) const ANSWER_OVERHEAD: usize = 64 << 10;
 
 /// What one call needs.
 #[derive(Clone)]

@@ -116,10 +116,13 @@ pub fn literal(text: &str) -> String {
     text.replace("{{", r#"{{"{{"}}"#)
 }
 
+/// Longest key of an object.
+pub(crate) const MAX_KEY: usize = 20;
+
 /// Whether `key` may name an object of a plugin: `[a-z0-9]{1,20}`.
 #[must_use]
 pub fn is_object_key(key: &str) -> bool {
-    (1..=20).contains(&key.len())
+    (1..=MAX_KEY).contains(&key.len())
         && key
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())

@@ -14,7 +14,7 @@ use crate::permits::Permits;
 use crate::sandbox::{self, State};
 
 /// Stack of a guest's own calls. Deeper recursion is a trap.
-const MAX_WASM_STACK: usize = 512 << 10;
+pub(crate) const MAX_WASM_STACK: usize = 512 << 10;
 /// Stack of a call, with the host functions that the guest calls.
 const ASYNC_STACK: usize = 2 << 20;
 /// Memory that a pool slot keeps for the next call instead of giving it back to the system.

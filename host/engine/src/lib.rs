@@ -12,6 +12,7 @@ mod error;
 pub mod json;
 mod limits;
 mod load;
+mod numbers;
 mod output;
 mod permits;
 mod sandbox;
@@ -25,5 +26,6 @@ pub use self::contract::{
 pub use self::engine::{Allocation, Engine, EngineOptions};
 pub use self::error::{CallError, EngineError, LoadError};
 pub use self::limits::{Limits, TICK};
-pub use self::load::{Plugin, digest};
+pub use self::load::{GENERATOR, POWERLESS, Plugin, digest};
+pub use self::numbers::contract_numbers;
 pub use self::sandbox::ObjectNames;

@@ -16,11 +16,11 @@ use crate::limits::Limits;
 use crate::sandbox::State;
 
 /// The export that this host calls: this version, and no other that semver would call compatible.
-const GENERATOR: &str = "testbench:phase/generator@0.1.0";
+pub const GENERATOR: &str = "testbench:phase/generator@0.1.0";
 /// Our own interfaces that a plugin may import.
 const OWN_IMPORTS: &[&str] = &["testbench:phase/types@0.1.0", "testbench:phase/host@0.1.0"];
 /// Packages whose interfaces exist without any power, since ordinary language runtimes import them.
-const POWERLESS: &[&str] = &[
+pub const POWERLESS: &[&str] = &[
     "wasi:cli",
     "wasi:clocks",
     "wasi:filesystem",
@@ -31,10 +31,10 @@ const POWERLESS: &[&str] = &[
 
 /// `describe` runs before anybody could have set limits.
 const DESCRIBE_HOLDER: &str = "(load)";
-const MAX_SCHEMA: usize = 64 << 10;
-const MAX_NAME: usize = 63;
-const MAX_VERSION: usize = 255;
-const MAX_LIST: usize = 64;
+pub(crate) const MAX_SCHEMA: usize = 64 << 10;
+pub(crate) const MAX_NAME: usize = 63;
+pub(crate) const MAX_VERSION: usize = 255;
+pub(crate) const MAX_LIST: usize = 64;
 
 /// A loaded component. Cheap to clone.
 #[derive(Clone)]

@@ -12,10 +12,12 @@ use crate::error::CallError;
 use crate::json::{self, JsonLimits};
 use crate::text::clean;
 
-const MAX_DIAGNOSTICS: usize = 32;
-const MAX_MESSAGE: usize = 1 << 10;
-const MAX_POINTER: usize = 1 << 10;
-const MAX_OBJECTS: usize = 64;
+pub(crate) const MAX_DIAGNOSTICS: usize = 32;
+/// Longest code of a diagnostic.
+pub(crate) const MAX_CODE: usize = 64;
+pub(crate) const MAX_MESSAGE: usize = 1 << 10;
+pub(crate) const MAX_POINTER: usize = 1 << 10;
+pub(crate) const MAX_OBJECTS: usize = 64;
 
 /// The answer as plain types, where it keeps the contract and holds at most `limit` bytes of text.
 pub(crate) fn check(
@@ -132,7 +134,9 @@ fn check_diagnostics(diagnostics: Vec<types::Diagnostic>) -> Result<Vec<Diagnost
             let found = clean(&code, 64);
             return Err(CallError::invalid(
                 format!("diagnostics[{i}].code"),
-                format!("must be CamelCase of at most 64 letters and digits, found `{found}`"),
+                format!(
+                    "must be CamelCase of at most {MAX_CODE} letters and digits, found `{found}`"
+                ),
             ));
         }
         Ok(Diagnostic {
@@ -154,7 +158,7 @@ fn check_diagnostics(diagnostics: Vec<types::Diagnostic>) -> Result<Vec<Diagnost
 }
 
 fn is_code(code: &str) -> bool {
-    code.len() <= 64
+    code.len() <= MAX_CODE
         && code.starts_with(|c: char| c.is_ascii_uppercase())
         && code.bytes().all(|b| b.is_ascii_alphanumeric())
 }

@@ -14,6 +14,11 @@ pub(crate) struct Permits {
     shares: Mutex<HashMap<Owner, Weak<Semaphore>>>,
 }
 
+/// Of `total` permits, how many one plugin, or one holder, can have: half.
+pub(crate) fn share(total: usize) -> usize {
+    (total / 2).max(1)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Owner {
     Plugin(String),
@@ -33,7 +38,7 @@ impl Permits {
     pub(crate) fn new(total: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(total.max(1))),
-            share: (total / 2).max(1),
+            share: share(total),
             shares: Mutex::default(),
         }
     }

@@ -26,17 +26,17 @@ use crate::text::clean;
 pub type ObjectNames = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Open resources of one call: streams, pollables.
-const MAX_RESOURCES: usize = 1024;
+pub(crate) const MAX_RESOURCES: usize = 1024;
 /// Bytes of one answer of a random source.
-const MAX_RANDOM: u64 = 64 << 10;
+pub(crate) const MAX_RANDOM: u64 = 64 << 10;
 /// What the guest's wall clock always says: the first second of 2024.
-const WALL_CLOCK: Duration = Duration::from_secs(1_704_067_200);
+pub(crate) const WALL_CLOCK: Duration = Duration::from_secs(1_704_067_200);
 /// Step of the monotonic clock at each reading, so that a busy wait ends.
-const CLOCK_STEP: u64 = 1_000_000;
+pub(crate) const CLOCK_STEP: u64 = 1_000_000;
 /// What is kept of the guest's standard error, from its end.
-const STDERR_TAIL: usize = 4 << 10;
-const MAX_LOG_LINES: usize = 64;
-const MAX_LOG_LINE: usize = 1 << 10;
+pub(crate) const STDERR_TAIL: usize = 4 << 10;
+pub(crate) const MAX_LOG_LINES: usize = 64;
+pub(crate) const MAX_LOG_LINE: usize = 1 << 10;
 
 /// Everything that belongs to one call, and dies with it.
 pub(crate) struct State {

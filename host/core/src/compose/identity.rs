@@ -9,13 +9,13 @@ use testbench_engine::is_object_key;
 use crate::experiment::API_VERSION;
 
 /// Longest name of a Kubernetes object whose kind uses DNS-1123 subdomains.
-const MAX_NAME: usize = 253;
+pub(super) const MAX_NAME: usize = 253;
 /// Longest value of a Kubernetes label.
-const MAX_LABEL: usize = 63;
+pub(super) const MAX_LABEL: usize = 63;
 /// Hex digits that stand for what was cut off a name; 64 bits keep two Experiments apart.
-const SHORTENED_HASH: usize = 16;
+pub(super) const SHORTENED_HASH: usize = 16;
 /// Hex digits that keep the object names of custom plugins apart.
-const PLUGIN_HASH: usize = 8;
+pub(super) const PLUGIN_HASH: usize = 8;
 
 /// The key under which the host names the TestWorkflow that all phases share.
 pub const WORKFLOW_KEY: &str = "workflow";

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// How the lists at one path combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListRule {
+pub(super) enum ListRule {
     /// Entries with the same value of this key must be equal, and count once.
     By(&'static str),
     /// All entries, in the order of phases.
@@ -20,7 +20,7 @@ enum ListRule {
 }
 
 /// Every path whose list is not [`ListRule::Atomic`]. `steps` is not here: it is [`chain`]ed, one entry a phase.
-const LIST_RULES: &[(&str, ListRule)] = &[
+pub(super) const LIST_RULES: &[(&str, ListRule)] = &[
     ("container.env", ListRule::By("name")),
     ("content.files", ListRule::By("path")),
     ("events", ListRule::Append),

@@ -1,6 +1,7 @@
 //! Fifth step: the pieces of all phases become the objects that the cluster should hold. Everything is checked before anything
 //! is returned, and every refusal names the phase and the path.
 
+pub mod contract;
 mod identity;
 mod merge;
 mod policy;

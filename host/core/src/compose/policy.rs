@@ -10,7 +10,7 @@ use super::identity::Placement;
 use super::merge::{find_null, kind_of};
 
 /// Workflow paths that every plugin may write. `[]` is any entry of a list, `*` any key, `**` all below.
-const WORKFLOW_PATHS: &[&str] = &[
+pub(super) const WORKFLOW_PATHS: &[&str] = &[
     "concurrency.**",
     "config.**",
     "container.env[].name",
@@ -49,10 +49,17 @@ const WORKFLOW_PATHS: &[&str] = &[
 ];
 
 /// Lists of core/v1 EnvVar: an entry may also repeat one of the Experiment's own `spec.env`.
-const ENV_LISTS: &[&str] = &["container.env", "steps[].container.env", "steps[].run.env"];
+pub(super) const ENV_LISTS: &[&str] =
+    &["container.env", "steps[].container.env", "steps[].run.env"];
+
+/// Kinds that every plugin may create (apiVersion, kind), and the top-level keys of a body that are its to set.
+pub(super) const OBJECT_KINDS: &[(&str, &str, &[&str])] = &[
+    ("v1", "ConfigMap", &["metadata", "data", "binaryData"]),
+    ("tests.testkube.io/v1", "TestTrigger", &["metadata", "spec"]),
+];
 
 /// Keys of a TestTrigger's `spec` that a plugin may set; what they select is checked beside this.
-const TRIGGER_KEYS: &[&str] = &[
+pub(super) const TRIGGER_KEYS: &[&str] = &[
     "action",
     "concurrencyPolicy",
     "conditionSpec",
@@ -66,9 +73,9 @@ const TRIGGER_KEYS: &[&str] = &[
 ];
 
 /// Labels and annotations with this prefix are a plugin's to set.
-const PLUGIN_METADATA_PREFIX: &str = "plugin.testbench.agentic-layer.ai/";
+pub(super) const PLUGIN_METADATA_PREFIX: &str = "plugin.testbench.agentic-layer.ai/";
 /// Our own keys that a plugin may set too: they mark a ConfigMap whose data comes later, and say so to a reader.
-const OPEN_METADATA: &[&str] = &[
+pub(super) const OPEN_METADATA: &[&str] = &[
     "testbench.agentic-layer.ai/placeholder",
     "testbench.agentic-layer.ai/description",
 ];
@@ -339,17 +346,16 @@ pub(super) fn check_object(
     scope: &Scope<'_>,
 ) -> Result<PluginMetadata, PolicyError> {
     let Gvk { api_version, kind } = &manifest.kind;
-    let fields: &[&str] = match (api_version.as_str(), kind.as_str()) {
-        ("v1", "ConfigMap") => &["metadata", "data", "binaryData"],
-        ("tests.testkube.io/v1", "TestTrigger") => &["metadata", "spec"],
-        _ => {
-            return Err(PolicyError::Kind {
-                phase: phase.to_owned(),
-                key: manifest.key.clone(),
-                api_version: api_version.clone(),
-                kind: kind.clone(),
-            });
-        }
+    let allowed = OBJECT_KINDS
+        .iter()
+        .find(|allowed| (allowed.0, allowed.1) == (api_version.as_str(), kind.as_str()));
+    let Some((_, _, fields)) = allowed else {
+        return Err(PolicyError::Kind {
+            phase: phase.to_owned(),
+            key: manifest.key.clone(),
+            api_version: api_version.clone(),
+            kind: kind.clone(),
+        });
     };
     let refuse = |path: String, why: &str| PolicyError::Body {
         phase: phase.to_owned(),
