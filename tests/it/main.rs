@@ -7,4 +7,5 @@
 )]
 
 mod cases;
+mod contract;
 mod neighbours;

@@ -30,6 +30,12 @@ pub const SLOTS: &[&str] = &[
 /// Without these there is nothing to run.
 const INDISPENSABLE: &[&str] = &["experiment", "workflow", "run"];
 
+/// Whether `spec.phases` may disable the slot `name`.
+#[must_use]
+pub fn may_be_disabled(name: &str) -> bool {
+    !INDISPENSABLE.contains(&name)
+}
+
 /// A loaded plugin with what the host knows of it beside its bytes.
 #[derive(Debug)]
 pub struct Registered {
@@ -321,7 +327,7 @@ fn tune<'a>(
         }]);
     };
     let enabled = enabled.unwrap_or(true);
-    if !enabled && INDISPENSABLE.contains(&name.as_str()) {
+    if !enabled && !may_be_disabled(name) {
         return Err(vec![SlotError::Indispensable {
             path: format!("{path}.enabled"),
             name: name.clone(),
