@@ -78,6 +78,14 @@ async fn every_request_fits_the_schema_and_uses_all_of_it() {
     );
 }
 
+/// What the SDK gives to native tests of a plugin has to be what the host sends.
+#[test]
+fn the_base_that_the_sdk_tests_with_fits_the_schema() {
+    let validator = jsonschema::draft202012::new(&closed_schema()).unwrap();
+    let base = testbench_plugin_sdk::testing::base_input();
+    assert!(validator.is_valid(&base), "{base}");
+}
+
 /// What each plugin would be sent for the Experiments of a case; nothing for those that come to no call.
 fn inputs(host: &Host, file: &Path) -> Vec<(String, Value)> {
     let source = Source {

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use testbench_core::compose::{Grants, MergeError, contract};
+use testbench_core::compose::{Grants, MergeError, PolicyError, contract};
 use testbench_core::invoke::input_keys;
 use testbench_core::slots::{SLOTS, may_be_disabled};
 use testbench_engine::{CallError, GENERATOR, POWERLESS, contract_numbers};
@@ -162,6 +162,35 @@ fn merge_errors_read_as_documented() {
     ];
     let code = errors.iter().map(ToString::to_string).collect();
     assert_same("merge errors", code, owned(&list("merge errors")));
+}
+
+#[test]
+fn refusals_read_as_documented() {
+    let phase = || "run".to_owned();
+    let errors = [
+        PolicyError::Path {
+            phase: phase(),
+            path: "pod.serviceAccountName".to_owned(),
+        },
+        PolicyError::Reference {
+            phase: phase(),
+            path: "container.env[0].valueFrom".to_owned(),
+        },
+        PolicyError::Kind {
+            phase: phase(),
+            key: "token".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+        },
+        PolicyError::Body {
+            phase: phase(),
+            key: "report".to_owned(),
+            path: "metadata.finalizers".to_owned(),
+            why: "belongs to the host".to_owned(),
+        },
+    ];
+    let code = errors.iter().map(ToString::to_string).collect();
+    assert_same("policy errors", code, owned(&list("policy errors")));
 }
 
 #[test]
