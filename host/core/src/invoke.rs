@@ -8,7 +8,7 @@ use testbench_engine::{
     Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, Outcome,
 };
 
-use crate::compose::Placement;
+use crate::compose::{Piece, Placement};
 use crate::finding::Finding;
 use crate::slots::{Assignment, Registered};
 use crate::validate::{Data, Validated};
@@ -25,6 +25,22 @@ pub struct Contributed {
     pub plugin: Arc<Registered>,
     /// Its piece.
     pub contribution: Contribution,
+}
+
+impl<'a> From<&'a Contributed> for Piece<'a> {
+    fn from(contributed: &'a Contributed) -> Self {
+        let Contributed {
+            phase,
+            plugin,
+            contribution,
+        } = contributed;
+        Self {
+            phase,
+            identity: &plugin.identity,
+            grants: &plugin.grants,
+            contribution,
+        }
+    }
 }
 
 /// Why a phase contributed nothing.

@@ -7,13 +7,12 @@ mod merge;
 mod policy;
 
 use serde_json::{Map, Value, json};
-use testbench_engine::Manifest;
+use testbench_engine::{Contribution, Manifest};
 
 pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY};
 pub use self::merge::MergeError;
 pub use self::policy::{Grants, PolicyError};
 use self::policy::{PluginMetadata, Scope};
-use crate::invoke::Contributed;
 use crate::resolve::OtelEndpoint;
 use crate::validate::Validated;
 
@@ -21,6 +20,19 @@ use crate::validate::Validated;
 const MAX_CONFIG_MAP_DATA: usize = 1024 * 1024;
 /// etcd refuses a request that is larger, with the API server's default settings.
 const MAX_OBJECT: usize = 1536 * 1024;
+
+/// What one phase contributed, and what decides how far it may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// The phase's name.
+    pub phase: &'a str,
+    /// Whose plugin it is.
+    pub identity: &'a PluginIdentity,
+    /// What the plugin may do beyond the defaults.
+    pub grants: &'a Grants,
+    /// What it said.
+    pub contribution: &'a Contribution,
+}
 
 /// One object that the cluster should hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,32 +100,35 @@ pub enum ComposeError {
 /// # Errors
 ///
 /// Everything that the pieces get wrong, in the order of the chain.
-pub fn compose(
+pub fn compose<'a, P>(
     validated: &Validated,
-    contributed: &[Contributed],
+    pieces: impl IntoIterator<Item = P>,
     placement: &Placement,
-) -> Result<Vec<DesiredObject>, Vec<ComposeError>> {
-    let scope = scope(validated, contributed, placement);
+) -> Result<Vec<DesiredObject>, Vec<ComposeError>>
+where
+    Piece<'a>: From<P>,
+{
+    let pieces: Vec<_> = pieces.into_iter().map(Piece::from).collect();
+    let scope = scope(validated, &pieces, placement);
     let mut errors = Vec::new();
     let mut objects = Vec::new();
-    for piece in contributed {
+    for piece in &pieces {
         if let Some(workflow) = &piece.contribution.workflow {
-            let refused =
-                policy::check_workflow(&piece.phase, workflow, &piece.plugin.grants, &scope);
+            let refused = policy::check_workflow(piece.phase, workflow, piece.grants, &scope);
             errors.extend(refused.into_iter().map(ComposeError::Policy));
         }
         for manifest in &piece.contribution.objects {
-            match policy::check_object(&piece.phase, manifest, &scope) {
+            match policy::check_object(piece.phase, manifest, &scope) {
                 Ok(metadata) => objects.extend(object(piece, manifest, metadata, placement)),
                 Err(error) => errors.push(error.into()),
             }
         }
     }
-    let parts: Vec<_> = contributed
+    let parts: Vec<_> = pieces
         .iter()
         .filter_map(|piece| {
             Some(merge::Part {
-                phase: &piece.phase,
+                phase: piece.phase,
                 workflow: piece.contribution.workflow.as_ref()?,
             })
         })
@@ -136,10 +151,10 @@ pub fn compose(
 
 fn scope<'a>(
     validated: &'a Validated,
-    contributed: &[Contributed],
+    pieces: &[Piece<'_>],
     placement: &'a Placement,
 ) -> Scope<'a> {
-    let own_objects = contributed
+    let own_objects = pieces
         .iter()
         .flat_map(|piece| {
             piece
@@ -148,9 +163,7 @@ fn scope<'a>(
                 .iter()
                 .map(move |manifest| (piece, manifest))
         })
-        .filter_map(|(piece, manifest)| {
-            placement.object_name(&piece.plugin.identity, &manifest.key)
-        })
+        .filter_map(|(piece, manifest)| placement.object_name(piece.identity, &manifest.key))
         .collect();
     Scope {
         placement,
@@ -166,7 +179,7 @@ fn scope<'a>(
 
 /// `None` cannot happen here: the engine has checked the key.
 fn object(
-    piece: &Contributed,
+    piece: &Piece<'_>,
     manifest: &Manifest,
     PluginMetadata {
         labels,
@@ -174,7 +187,7 @@ fn object(
     }: PluginMetadata,
     placement: &Placement,
 ) -> Option<DesiredObject> {
-    let name = placement.object_name(&piece.plugin.identity, &manifest.key)?;
+    let name = placement.object_name(piece.identity, &manifest.key)?;
     let mut body = manifest.body.clone();
     body.insert(
         "apiVersion".into(),
@@ -183,10 +196,10 @@ fn object(
     body.insert("kind".into(), manifest.kind.kind.clone().into());
     body.insert(
         "metadata".into(),
-        placement.metadata(&name, &piece.phase, labels, annotations),
+        placement.metadata(&name, piece.phase, labels, annotations),
     );
     Some(DesiredObject {
-        phase: piece.phase.clone(),
+        phase: piece.phase.to_owned(),
         manifest: Value::Object(body),
     })
 }
