@@ -8,6 +8,7 @@ use testbench_engine::{Gvk, Manifest, literal};
 
 use super::identity::Placement;
 use super::merge::{find_null, kind_of};
+use crate::path::join;
 
 /// Workflow paths that every plugin may write. `[]` is any entry of a list, `*` any key, `**` all below.
 pub(super) const WORKFLOW_PATHS: &[&str] = &[
@@ -175,100 +176,110 @@ pub(super) fn check_workflow(
     grants: &Grants,
     scope: &Scope<'_>,
 ) -> Vec<PolicyError> {
-    let mut errors = Vec::new();
     let mut walk = Walk {
         phase,
         grants,
         scope,
-        errors: &mut errors,
+        literal_env: scope.env.iter().map(literal_deep).collect(),
+        errors: Vec::new(),
     };
     for (key, value) in workflow {
-        walk.value(value, key.clone(), key.clone());
+        walk.value(value, &mut vec![At::Key(key)]);
     }
-    errors
+    walk.errors
+}
+
+/// One step on the way from the `spec` to a value. Paths are compared step by step, never as text: a key may hold any character,
+/// also those that separate the steps of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At<'a> {
+    Key(&'a str),
+    Entry(usize),
 }
 
 struct Walk<'a> {
     phase: &'a str,
     grants: &'a Grants,
     scope: &'a Scope<'a>,
-    errors: &'a mut Vec<PolicyError>,
+    /// `spec.env` as a plugin passes it on.
+    literal_env: Vec<Value>,
+    errors: Vec<PolicyError>,
 }
 
-impl Walk<'_> {
-    /// `shape` is `path` with every index as `[]`.
-    fn value(&mut self, value: &Value, path: String, shape: String) {
+impl<'a> Walk<'a> {
+    fn value(&mut self, value: &'a Value, path: &mut Vec<At<'a>>) {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
                 for (key, field) in fields {
-                    self.field(
-                        key,
-                        field,
-                        format!("{path}.{key}"),
-                        format!("{shape}.{key}"),
-                    );
+                    path.push(At::Key(key));
+                    self.field(key, field, path);
+                    path.pop();
                 }
             }
             Value::Array(entries) if !entries.is_empty() => {
-                let is_env = ENV_LISTS.contains(&shape.as_str());
+                let is_env = ENV_LISTS.iter().any(|list| covers(list, path, false));
                 for (i, entry) in entries.iter().enumerate() {
                     if !(is_env && self.is_users_own(entry)) {
-                        self.value(entry, format!("{path}[{i}]"), format!("{shape}[]"));
+                        path.push(At::Entry(i));
+                        self.value(entry, path);
+                        path.pop();
                     }
                 }
             }
-            _ if self.is_allowed(&shape, value) => {}
+            _ if self.is_allowed(path, value) => {}
             _ => self.errors.push(PolicyError::Path {
                 phase: self.phase.to_owned(),
-                path,
+                path: spelt(path),
             }),
         }
     }
 
-    fn field(&mut self, key: &str, field: &Value, path: String, shape: String) {
+    fn field(&mut self, key: &str, field: &'a Value, path: &mut Vec<At<'a>>) {
+        let own = [
+            path.as_slice(),
+            &[At::Key("configMapKeyRef"), At::Key("name")],
+        ]
+        .concat();
         let is_source = matches!(key, "valueFrom" | "contentFrom")
             && WORKFLOW_PATHS
                 .iter()
-                .any(|pattern| covers(pattern, &format!("{shape}.configMapKeyRef.name"), false));
-        if is_source && !self.is_own_source(field) && !self.is_granted_source(field, &shape) {
+                .any(|pattern| covers(pattern, &own, false));
+        if is_source && !self.is_own_source(field) && !self.is_granted_source(field, path) {
             self.errors.push(PolicyError::Reference {
                 phase: self.phase.to_owned(),
-                path,
+                path: spelt(path),
             });
         } else {
-            self.value(field, path, shape);
+            self.value(field, path);
         }
     }
 
     /// An empty object or list says nothing, so it may stand wherever something below it is allowed.
-    fn is_allowed(&self, shape: &str, value: &Value) -> bool {
+    fn is_allowed(&self, path: &[At<'_>], value: &Value) -> bool {
         let empty = value.is_object() || value.is_array();
         WORKFLOW_PATHS
             .iter()
-            .any(|pattern| covers(pattern, shape, empty))
-            || self.is_granted(shape, empty)
+            .any(|pattern| covers(pattern, path, empty))
+            || self.is_granted(path, empty)
     }
 
-    fn is_granted(&self, shape: &str, above: bool) -> bool {
+    fn is_granted(&self, path: &[At<'_>], above: bool) -> bool {
         self.grants
             .workflow_paths
             .iter()
-            .any(|pattern| covers(pattern, shape, above))
+            .any(|pattern| covers(pattern, path, above))
     }
 
-    fn is_granted_source(&self, source: &Value, shape: &str) -> bool {
+    fn is_granted_source(&self, source: &Value, path: &[At<'_>]) -> bool {
         let kinds = source.as_object().into_iter().flat_map(Map::keys);
         let mut granted = kinds
-            .map(|kind| self.is_granted(&format!("{shape}.{kind}"), true))
+            .map(|kind| self.is_granted(&[path, &[At::Key(kind)]].concat(), true))
             .peekable();
         granted.peek().is_some() && granted.all(|granted| granted)
     }
 
     fn is_users_own(&self, entry: &Value) -> bool {
-        self.scope
-            .env
-            .iter()
-            .any(|own| own == entry || &literal_deep(own) == entry)
+        self.scope.env.contains(entry) || self.literal_env.contains(entry)
     }
 
     /// Whether an EnvVarSource reads one of this Experiment's own ConfigMaps, or the OTEL endpoint.
@@ -304,22 +315,29 @@ fn literal_deep(value: &Value) -> Value {
     }
 }
 
-/// Whether `pattern` allows `shape`; with `above`, also whether it allows something below it.
-fn covers(pattern: &str, shape: &str, above: bool) -> bool {
+/// Whether `pattern` allows `path`; with `above`, also whether it allows something below it.
+fn covers(pattern: &str, path: &[At<'_>], above: bool) -> bool {
     let mut wanted = segments(pattern);
-    let mut found = segments(shape);
+    let mut found = path.iter();
     loop {
         match (wanted.next(), found.next()) {
             (Some("**"), _) | (None, None) => return true,
             (Some(_), None) => return above,
             (None, Some(_)) => return false,
-            (Some(want), Some(have)) => {
-                if want != have && !(want == "*" && have != "[]") {
-                    return false;
-                }
-            }
+            (Some("[]"), Some(At::Entry(_))) | (Some("*"), Some(At::Key(_))) => {}
+            (Some(want), Some(At::Key(have))) if want == *have && want != "[]" => {}
+            (Some(_), Some(_)) => return false,
         }
     }
+}
+
+/// `path` as people read it.
+fn spelt(path: &[At<'_>]) -> String {
+    let spell = |path: String, at: &At<'_>| match at {
+        At::Key(key) => join(&path, key),
+        At::Entry(i) => format!("{path}[{i}]"),
+    };
+    path.iter().fold(String::new(), spell)
 }
 
 /// `steps[].run` → `steps`, `[]`, `run`.

@@ -46,6 +46,7 @@ fn every_plugin_may_contribute_steps_env_files_events_concurrency_and_config() {
         json!({"content": {"files": [{"path": "/a", "content": "x", "mode": 420}]}}),
         json!({"events": [{"cronjob": {"cron": "@daily", "timezone": "UTC"}}], "concurrency": {"max": 1, "group": "g"}}),
         json!({"config": {"a": {"type": "string", "default": "x"}}}),
+        json!({"steps": [{"template": {"config": {"a.b": "c", "[]": "d"}}}]}),
     ] {
         assert_eq!(refused(&workflow, &[]), Vec::<String>::new(), "{workflow}");
     }
@@ -118,6 +119,13 @@ fn everything_else_is_refused_by_its_path() {
             json!({"steps": [{"template": {"config": {"a": {"b": 1}}}}]}),
             "steps[0].template.config.a.b",
         ),
+        // Keys that read like an allowed path.
+        (
+            json!({"container.env": [{"name": "A"}]}),
+            "container.env[0].name",
+        ),
+        (json!({"steps[]": {"name": "n"}}), "steps[].name"),
+        (json!({"steps": {"[]": {"name": "n"}}}), "steps[].name"),
     ] {
         let errors = refused(&workflow, &[]);
         assert_eq!(errors.len(), 1, "{workflow}: {errors:?}");
