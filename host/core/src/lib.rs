@@ -12,6 +12,8 @@ pub mod invoke;
 mod path;
 pub mod pipeline;
 pub mod placement;
+#[cfg(test)]
+mod properties;
 pub mod render;
 pub mod resolve;
 pub mod slots;

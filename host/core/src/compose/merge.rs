@@ -2,7 +2,7 @@
 //!
 //! Objects merge; a scalar that two phases give must be the same; a list follows the rule in [`LIST_RULES`]. Nothing is ever
 //! overwritten: two phases that disagree are an error that names both, so the order of phases decides only where order is the
-//! meaning (steps, events, env).
+//! meaning (steps, events, env, files).
 
 use std::collections::BTreeMap;
 
@@ -80,47 +80,132 @@ pub enum MergeError {
     },
 }
 
-/// A merged value that remembers the phase that wrote it first.
-struct Node<'a> {
-    writer: &'a str,
-    content: Content<'a>,
-}
-
-enum Content<'a> {
-    Object(BTreeMap<&'a str, Node<'a>>),
-    Whole(&'a Value),
-    Keyed(Vec<KeyedEntry<'a>>),
-    Appended(Vec<&'a Value>),
-}
-
-struct KeyedEntry<'a> {
-    id: &'a str,
-    phase: &'a str,
-    value: &'a Value,
-}
+/// What each phase that says something says at one place, in the order of the chain.
+type Said<'a, T> = Vec<(&'a str, &'a T)>;
 
 /// The `spec` of the workflow: `parts` in the order of the chain, merged.
 pub(super) fn merge(parts: &[Part<'_>]) -> Result<Map<String, Value>, Vec<MergeError>> {
-    let mut errors = Vec::new();
-    let mut root = BTreeMap::new();
-    for part in parts {
-        let fields = part
-            .workflow
-            .iter()
-            .filter(|(key, _)| key.as_str() != "steps");
-        for (key, value) in fields {
-            insert(&mut root, part.phase, key, key.clone(), value, &mut errors);
-        }
+    let nulls: Vec<_> = parts.iter().flat_map(nulls).collect();
+    if !nulls.is_empty() {
+        return Err(nulls);
     }
+    let mut errors = Vec::new();
+    let said = parts
+        .iter()
+        .map(|part| (part.phase, part.workflow))
+        .collect();
+    let mut spec = objects(&[], said, &mut errors);
     let steps = chain(parts, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut spec = into_map(root);
     if !steps.is_empty() {
         spec.insert("steps".into(), Value::Array(steps));
     }
     Ok(spec)
+}
+
+/// The first `null` under each of the part's keys.
+fn nulls<'a>(part: &'a Part<'_>) -> impl Iterator<Item = MergeError> + use<'a> {
+    let null = |(key, value): (&String, &Value)| find_null(value, key.clone());
+    part.workflow
+        .iter()
+        .filter_map(null)
+        .map(|path| MergeError::Null {
+            phase: part.phase.to_owned(),
+            path,
+        })
+}
+
+fn objects<'a>(
+    at: &[&'a str],
+    said: Said<'a, Map<String, Value>>,
+    errors: &mut Vec<MergeError>,
+) -> Map<String, Value> {
+    let mut by_key = BTreeMap::<&str, Said<'_, Value>>::new();
+    for (phase, fields) in said {
+        for (key, value) in fields {
+            by_key.entry(key).or_default().push((phase, value));
+        }
+    }
+    if at.is_empty() {
+        by_key.remove("steps");
+    }
+    let field = |(key, said): (&'a str, _)| {
+        let at = [at, &[key]].concat();
+        (key.to_owned(), values(&at, &said, errors))
+    };
+    by_key.into_iter().map(field).collect()
+}
+
+/// All phases are heard before anything is decided, so that which errors there are does not depend on who speaks first.
+fn values<'a>(at: &[&'a str], said: &Said<'a, Value>, errors: &mut Vec<MergeError>) -> Value {
+    if let Some(fields) = all(said, Value::as_object) {
+        return Value::Object(objects(at, fields, errors));
+    }
+    match (rule_of(at), all(said, Value::as_array)) {
+        (ListRule::By(key), Some(lists)) => keyed(at, key, lists, errors),
+        (ListRule::Append, Some(lists)) => lists
+            .into_iter()
+            .flat_map(|(_, entries)| entries)
+            .cloned()
+            .collect(),
+        _ => same(at, said, errors),
+    }
+}
+
+/// `said`, where all phases say the same kind of thing.
+fn all<'a, T>(said: &Said<'a, Value>, read: fn(&'a Value) -> Option<&'a T>) -> Option<Said<'a, T>> {
+    said.iter()
+        .map(|(phase, value)| Some((*phase, read(value)?)))
+        .collect()
+}
+
+/// A scalar on which all phases agree, or a list that one phase writes.
+fn same(at: &[&str], said: &Said<'_, Value>, errors: &mut Vec<MergeError>) -> Value {
+    let Some(((first, value), others)) = said.split_first() else {
+        return Value::Null;
+    };
+    let disagree = others
+        .iter()
+        .filter(|(_, other)| other != value || value.is_array());
+    errors.extend(disagree.map(|(second, _)| conflict(first, second, at.join("."))));
+    (*value).clone()
+}
+
+fn keyed(
+    at: &[&str],
+    key: &'static str,
+    lists: Said<'_, Vec<Value>>,
+    errors: &mut Vec<MergeError>,
+) -> Value {
+    let mut known = BTreeMap::new();
+    let mut merged = Vec::new();
+    let entries = lists
+        .into_iter()
+        .flat_map(|(phase, entries)| entries.iter().map(move |entry| (phase, entry)));
+    for (phase, entry) in entries {
+        let Some(id) = entry.get(key).and_then(Value::as_str) else {
+            errors.push(MergeError::NoKey {
+                phase: phase.to_owned(),
+                path: at.join("."),
+                key,
+            });
+            continue;
+        };
+        match known.get(id) {
+            None => {
+                known.insert(id, (phase, entry));
+                merged.push(entry.clone());
+            }
+            Some((_, equal)) if *equal == entry => {}
+            Some((first, _)) => {
+                let path = format!("{}[{key}={id}]", at.join("."));
+                errors.push(conflict(first, phase, path));
+            }
+        }
+    }
+    Value::Array(merged)
 }
 
 /// One entry of `spec.steps` a phase, named after it. A single unnamed step is that entry; anything else becomes its children.
@@ -146,12 +231,6 @@ fn check_steps<'a>(phase: &str, steps: &'a Value) -> Result<&'a [Value], MergeEr
         path,
         found: kind_of(found),
     };
-    if let Some(path) = find_null(steps, "steps".to_owned()) {
-        return Err(MergeError::Null {
-            phase: phase.to_owned(),
-            path,
-        });
-    }
     let entries = steps
         .as_array()
         .ok_or_else(|| wrong("steps".to_owned(), steps))?;
@@ -171,86 +250,10 @@ fn entry(phase: &str, steps: &[Value]) -> Option<Value> {
     Some(Value::Object(entry))
 }
 
-fn insert<'a>(
-    siblings: &mut BTreeMap<&'a str, Node<'a>>,
-    phase: &'a str,
-    key: &'a str,
-    path: String,
-    value: &'a Value,
-    errors: &mut Vec<MergeError>,
-) {
-    // Below an object the recursion finds it; a list is taken as it is.
-    let null = if value.is_object() {
-        None
-    } else {
-        find_null(value, path.clone())
-    };
-    if let Some(path) = null {
-        errors.push(MergeError::Null {
-            phase: phase.to_owned(),
-            path,
-        });
-        return;
-    }
-    let node = siblings.entry(key).or_insert_with(|| Node {
-        writer: phase,
-        content: Content::empty(value, &path),
-    });
-    match (&mut node.content, value) {
-        (Content::Object(children), Value::Object(fields)) => {
-            for (child, value) in fields {
-                insert(
-                    children,
-                    phase,
-                    child,
-                    format!("{path}.{child}"),
-                    value,
-                    errors,
-                );
-            }
-        }
-        (Content::Appended(present), Value::Array(entries)) => present.extend(entries),
-        (Content::Keyed(present), Value::Array(entries)) => {
-            add_keyed(present, phase, &path, entries, errors)
-        }
-        // What this phase has just written, or a scalar on which two phases agree.
-        (Content::Whole(present), _)
-            if node.writer == phase || (*present == value && !value.is_array()) => {}
-        _ => errors.push(conflict(node.writer, phase, path)),
-    }
-}
-
-fn add_keyed<'a>(
-    present: &mut Vec<KeyedEntry<'a>>,
-    phase: &'a str,
-    path: &str,
-    entries: &'a [Value],
-    errors: &mut Vec<MergeError>,
-) {
-    let ListRule::By(key) = rule_of(path) else {
-        return;
-    };
-    for value in entries {
-        let Some(id) = value.get(key).and_then(Value::as_str) else {
-            errors.push(MergeError::NoKey {
-                phase: phase.to_owned(),
-                path: path.to_owned(),
-                key,
-            });
-            continue;
-        };
-        match present.iter().find(|entry| entry.id == id) {
-            None => present.push(KeyedEntry { id, phase, value }),
-            Some(equal) if equal.value == value => {}
-            Some(other) => errors.push(conflict(other.phase, phase, format!("{path}[{key}={id}]"))),
-        }
-    }
-}
-
-fn rule_of(path: &str) -> ListRule {
+fn rule_of(at: &[&str]) -> ListRule {
     LIST_RULES
         .iter()
-        .find(|(at, _)| *at == path)
+        .find(|(path, _)| path.split('.').eq(at.iter().copied()))
         .map_or(ListRule::Atomic, |(_, rule)| *rule)
 }
 
@@ -289,36 +292,8 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-impl<'a> Content<'a> {
-    /// What `value` is merged into where nobody has written yet: a list or object still empty, anything else whole.
-    fn empty(value: &'a Value, path: &str) -> Self {
-        match (value, rule_of(path)) {
-            (Value::Object(_), _) => Content::Object(BTreeMap::new()),
-            (Value::Array(_), ListRule::By(_)) => Content::Keyed(Vec::new()),
-            (Value::Array(_), ListRule::Append) => Content::Appended(Vec::new()),
-            _ => Content::Whole(value),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        match self {
-            Content::Whole(value) => value.clone(),
-            Content::Object(children) => Value::Object(into_map(children)),
-            Content::Keyed(entries) => entries
-                .into_iter()
-                .map(|entry| entry.value.clone())
-                .collect(),
-            Content::Appended(entries) => entries.into_iter().cloned().collect(),
-        }
-    }
-}
-
-fn into_map(children: BTreeMap<&str, Node<'_>>) -> Map<String, Value> {
-    children
-        .into_iter()
-        .map(|(key, node)| (key.to_owned(), node.content.into_value()))
-        .collect()
-}
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -435,6 +410,12 @@ mod tests {
                 json!({"x": {"l": [1]}}),
                 json!({"x": {"l": [1]}}),
                 "`x.l`",
+            ),
+            (
+                "a list under a key that reads like a path",
+                json!({"container.env": [{"name": "A"}]}),
+                json!({"container.env": [{"name": "A"}]}),
+                "`container.env`",
             ),
         ];
         for (shows, one, two, path) in table {
