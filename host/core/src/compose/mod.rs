@@ -5,6 +5,10 @@ pub mod contract;
 mod identity;
 mod merge;
 mod policy;
+#[cfg(test)]
+mod properties;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use testbench_engine::{Contribution, Manifest};
@@ -76,6 +80,20 @@ pub enum ComposeError {
     /// A phase says what it may not.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Two phases of one owner gave their objects the same name.
+    #[error(
+        "phases `{first}` and `{second}` both generate {kind} {name}; one of their plugins has to choose another key"
+    )]
+    Twice {
+        /// The phase that comes first in the chain.
+        first: String,
+        /// The phase that comes later.
+        second: String,
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// An object larger than the API server takes.
     #[error(
         "{kind} {name} would hold {found} bytes, {limit} is the most that a cluster takes; {advice}"
@@ -137,6 +155,7 @@ where
         Ok(spec) => objects.push(workflow(spec, placement)),
         Err(conflicts) => errors.extend(conflicts.into_iter().map(ComposeError::Merge)),
     }
+    errors.extend(twice(&objects));
     errors.extend(objects.iter().filter_map(too_large));
     if !errors.is_empty() {
         return Err(errors);
@@ -154,7 +173,7 @@ fn scope<'a>(
     pieces: &[Piece<'_>],
     placement: &'a Placement,
 ) -> Scope<'a> {
-    let own_objects = pieces
+    let own_config_maps = pieces
         .iter()
         .flat_map(|piece| {
             piece
@@ -163,11 +182,12 @@ fn scope<'a>(
                 .iter()
                 .map(move |manifest| (piece, manifest))
         })
+        .filter(|(_, manifest)| manifest.kind.kind == "ConfigMap")
         .filter_map(|(piece, manifest)| placement.object_name(piece.identity, &manifest.key))
         .collect();
     Scope {
         placement,
-        own_objects,
+        own_config_maps,
         agent: (&validated.agent.namespace, &validated.agent.name),
         env: &validated.env,
         otel: match &validated.otel {
@@ -177,7 +197,7 @@ fn scope<'a>(
     }
 }
 
-/// `None` cannot happen here: the engine has checked the key.
+/// `None` cannot happen here: the policy has checked the key.
 fn object(
     piece: &Piece<'_>,
     manifest: &Manifest,
@@ -220,6 +240,23 @@ fn workflow(spec: Map<String, Value>, placement: &Placement) -> DesiredObject {
             "spec": spec,
         }),
     }
+}
+
+/// Plugins of one owner share a space of names; all bundled ones do.
+fn twice(objects: &[DesiredObject]) -> Vec<ComposeError> {
+    let mut known = BTreeMap::new();
+    let mut errors = Vec::new();
+    for object in objects {
+        if let Some(first) = known.insert((object.kind(), object.name()), &object.phase) {
+            errors.push(ComposeError::Twice {
+                first: first.clone(),
+                second: object.phase.clone(),
+                kind: object.kind().to_owned(),
+                name: object.name().to_owned(),
+            });
+        }
+    }
+    errors
 }
 
 fn too_large(object: &DesiredObject) -> Option<ComposeError> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use testbench_engine::{Gvk, Manifest, literal};
+use testbench_engine::{Gvk, Manifest, is_object_key, literal};
 
 use super::identity::Placement;
 use super::merge::{find_null, kind_of};
@@ -107,8 +107,8 @@ impl Grants {
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) placement: &'a Placement,
-    /// Names of all objects that the phases of this Experiment generate.
-    pub(super) own_objects: Vec<String>,
+    /// Names of the ConfigMaps that the phases of this Experiment generate.
+    pub(super) own_config_maps: Vec<String>,
     /// The agent's namespace and name, which are its Deployment's too.
     pub(super) agent: (&'a str, &'a str),
     /// `spec.env`, as the API spells it.
@@ -296,7 +296,7 @@ impl<'a> Walk<'a> {
             return false;
         };
         let is_otel = text("key").is_some_and(|key| self.scope.otel == Some((name, key)));
-        is_otel || self.scope.own_objects.iter().any(|own| own == name)
+        is_otel || self.scope.own_config_maps.iter().any(|own| own == name)
     }
 }
 
@@ -381,6 +381,9 @@ pub(super) fn check_object(
         path,
         why: why.to_owned(),
     };
+    if !is_object_key(&manifest.key) {
+        return Err(refuse("key".into(), "must be 1 to 20 of a-z and 0-9"));
+    }
     if let Some(unknown) = manifest
         .body
         .keys()

@@ -19,7 +19,7 @@ fn refused(workflow: &Value, grants: &[&str]) -> Vec<String> {
     ];
     let scope = Scope {
         placement: &placement,
-        own_objects: vec!["weather-experiment".into()],
+        own_config_maps: vec!["weather-experiment".into()],
         agent: ("agents", "bot"),
         env: &env,
         otel: Some(("otel-config", "ENDPOINT")),
@@ -213,7 +213,7 @@ fn object(api_version: &str, kind: &str, body: Value) -> Result<PluginMetadata, 
     let placement = placement();
     let scope = Scope {
         placement: &placement,
-        own_objects: vec![],
+        own_config_maps: vec![],
         agent: ("agents", "bot"),
         env: &[],
         otel: None,
