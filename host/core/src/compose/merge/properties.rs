@@ -123,14 +123,16 @@ fn unordered(mut spec: Value) -> Value {
     spec
 }
 
-/// What is wrong where; and between whom, where only two have spoken.
+/// What is wrong where; and between whom, where only two have spoken and none can contradict itself, as it can in a list.
 fn complaints(errors: &[MergeError], pairs: bool) -> BTreeSet<String> {
     let complaint = |error: &MergeError| match error {
         MergeError::Conflict {
             first,
             second,
             path,
-        } if pairs => format!("{path}: {:?}", BTreeSet::from([first, second])),
+        } if pairs && !path.ends_with(']') => {
+            format!("{path}: {:?}", BTreeSet::from([first, second]))
+        }
         MergeError::Conflict { path, .. } => path.clone(),
         other => other.to_string(),
     };
