@@ -1,6 +1,6 @@
 //! Sorts the documents of files: Experiments to render, and objects that they may refer to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -109,22 +109,32 @@ impl Manifests {
     ///
     /// The first document that cannot be used, with its place.
     pub fn read(sources: &[Source]) -> Result<Self, ManifestError> {
-        let mut manifests = Self::default();
+        let mut reading = Reading::default();
         for source in sources {
             let documents = yaml::parse(&source.text).map_err(|error| ManifestError::Yaml {
                 file: source.name.clone(),
                 source: error,
             })?;
             for document in documents {
-                manifests.add(Located {
+                reading.add(Located {
                     origin: format!("{}:{}", source.name, document.line),
                     manifest: document.value,
                 })?;
             }
         }
-        Ok(manifests)
+        Ok(reading.manifests)
     }
+}
 
+/// Manifests so far.
+#[derive(Default)]
+struct Reading {
+    manifests: Manifests,
+    /// What is in `manifests.experiments`.
+    experiments: BTreeSet<ObjectRef>,
+}
+
+impl Reading {
     fn add(&mut self, located: Located) -> Result<(), ManifestError> {
         let text = |key: &str| located.manifest.get(key).and_then(Value::as_str);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
@@ -133,7 +143,7 @@ impl Manifests {
             });
         };
         let kind = kind.to_owned();
-        let references = &mut self.references;
+        let references = &mut self.manifests.references;
         match (api_version, kind.as_str()) {
             (API_VERSION, KIND) => self.add_experiment(located),
             ("runtime.agentic-layer.ai/v1alpha1", "Agent") => {
@@ -149,7 +159,7 @@ impl Manifests {
             ("v1", "List") => self.add_list(located),
             (api_version, _) => {
                 let object = object_ref(&located.manifest);
-                self.unused.push(format!(
+                self.manifests.unused.push(format!(
                     "{}: {api_version} {kind} {object} is not used here",
                     located.origin
                 ));
@@ -160,18 +170,15 @@ impl Manifests {
 
     fn add_experiment(&mut self, located: Located) -> Result<(), ManifestError> {
         let object = object_ref(&located.manifest);
-        if self
-            .experiments
-            .iter()
-            .any(|known| object_ref(&known.manifest) == object)
-        {
+        if self.experiments.contains(&object) {
             return Err(ManifestError::Twice {
                 origin: located.origin,
                 kind: KIND.to_owned(),
                 object,
             });
         }
-        self.experiments.push(located);
+        self.experiments.insert(object);
+        self.manifests.experiments.push(located);
         Ok(())
     }
 
