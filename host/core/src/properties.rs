@@ -37,7 +37,7 @@ pub(crate) fn percent<S: Strategy>(strategy: &S, good: impl Fn(&S::Value) -> boo
 }
 
 /// Any text that a manifest can hold, with what breaks careless code.
-pub(crate) fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> BoxedStrategy<String> {
     prop_oneof![
         8 => "[a-z]{0,6}",
         2 => any::<String>(),
@@ -47,6 +47,7 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
             "0x1F", "9223372036854775808", "a\r\nb", "%", "/", "~1", "'", "\"",
         ]).prop_map(str::to_owned),
     ]
+    .boxed()
 }
 
 /// Any number that JSON holds, with the ends of all ranges.

@@ -193,6 +193,35 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_levels_are_an_error_and_no_overflow() {
+        const LEVELS: usize = 10_000;
+        let open = |text: &str| text.repeat(LEVELS);
+        let blocks: String = (0..LEVELS / 10)
+            .map(|level| " ".repeat(level) + "a:\n")
+            .collect();
+        let aliases: String = (1..LEVELS)
+            .map(|level| format!("- &a{level} [*a{}]\n", level - 1))
+            .collect();
+        let merges: String = (1..LEVELS)
+            .map(|level| format!("a{level}: &a{level} {{<<: *a{}}}\n", level - 1))
+            .collect();
+        for text in [
+            open("["),
+            open("[") + &open("]"),
+            open("{a: ") + &open("}"),
+            open("{\"a\":") + "1" + &open("}"),
+            open("- "),
+            open("? "),
+            open("{? "),
+            blocks,
+            format!("- &a0 [x]\n{aliases}"),
+            format!("a0: &a0 {{x: 1}}\n{merges}"),
+        ] {
+            assert!(parse(&text).is_err(), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
     fn texts_that_look_like_something_else_survive() {
         let nasty = [
             "yes",

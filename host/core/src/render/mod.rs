@@ -1,6 +1,8 @@
 //! The pipeline without a cluster: manifests in files stand for what the API server holds.
 
 mod manifests;
+#[cfg(test)]
+mod properties;
 
 pub use self::manifests::{FileReferences, Located, ManifestError, Manifests, Source};
 use crate::admission::{Refusal, Schema};
