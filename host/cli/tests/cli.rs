@@ -24,7 +24,7 @@ fn testbench(args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn with_input(args: &[&str], input: &str) -> Output {
+fn with_input(args: &[&str], input: impl AsRef<[u8]>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbench"));
     command
         .args(args)
@@ -37,7 +37,7 @@ fn with_input(args: &[&str], input: &str) -> Output {
         .stdin
         .take()
         .unwrap()
-        .write_all(input.as_bytes())
+        .write_all(input.as_ref())
         .unwrap();
     child.wait_with_output().unwrap()
 }
@@ -72,7 +72,7 @@ fn a_file_standard_input_and_a_folder_render_alike() {
     assert_eq!(kinds(&from_file), ["ConfigMap", "TestWorkflow"]);
     assert_eq!(stderr(&from_file), "", "nothing to say of the sample");
 
-    let from_input = with_input(&["render", "-f", "-"], &fs::read_to_string(SAMPLE).unwrap());
+    let from_input = with_input(&["render", "-f", "-"], fs::read_to_string(SAMPLE).unwrap());
     assert_eq!(stdout(&from_input), stdout(&from_file));
 
     let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn an_invalid_experiment_is_named_with_its_path_and_the_others_are_rendered() {
     let invalid = experiment("wrong").replace("scenarios", "scenario");
     let output = with_input(
         &["render", "-f", "-"],
-        &(experiment("right") + "---\n" + &invalid),
+        experiment("right") + "---\n" + &invalid,
     );
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(kinds(&output), ["ConfigMap", "TestWorkflow"]);
@@ -134,6 +134,31 @@ fn bad_usage_and_unreadable_files_are_told_apart_from_invalid_experiments() {
             stderr(&output)
         );
         assert_eq!(stdout(&output), "", "{args:?}");
+    }
+}
+
+/// Ten thousand levels would overflow a stack, and nothing could be said about it.
+#[test]
+fn what_could_break_a_reader_is_an_unreadable_file() {
+    let open = |text: &str| text.repeat(10_000).into_bytes();
+    for (input, message) in [
+        (open("["), "recursion"),
+        (open("{a: "), "recursion"),
+        (open("{\"a\":"), "Depth"),
+        (open("- "), "Depth"),
+        (b"\xff\xfe\x00".to_vec(), "UTF-8"),
+        (b"a: \0".to_vec(), "line 1"),
+        (b"null".to_vec(), "there is no Experiment"),
+        (b"[]".to_vec(), "-:1: expected a Kubernetes object"),
+    ] {
+        let shown = String::from_utf8_lossy(&input[..input.len().min(8)]).into_owned();
+        let output = with_input(&["render", "-f", "-"], input);
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        assert!(
+            stderr(&output).contains(message),
+            "{shown}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -197,7 +222,7 @@ fn many_experiments_come_out_in_the_order_in_which_they_went_in() {
         .map(|name| experiment(name))
         .collect::<Vec<_>>()
         .join("---\n");
-    let output = with_input(&["render", "-f", "-"], &input);
+    let output = with_input(&["render", "-f", "-"], input);
     let documents = yaml::parse(&stdout(&output)).unwrap();
     let found: Vec<_> = documents
         .iter()
@@ -210,6 +235,8 @@ fn many_experiments_come_out_in_the_order_in_which_they_went_in() {
         })
         .collect();
     assert_eq!(found, names);
+    assert_eq!(documents.len(), 2 * names.len(), "each has its ConfigMap");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
