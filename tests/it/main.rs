@@ -8,4 +8,5 @@
 
 mod cases;
 mod contract;
+mod determinism;
 mod neighbours;

@@ -24,7 +24,16 @@ pub enum HostError {
 ///
 /// Where a bundled plugin does not load.
 pub async fn bundled_host() -> Result<Host, HostError> {
-    host(&[]).await
+    bundled_host_of(EngineOptions::default()).await
+}
+
+/// As [`bundled_host`], with an engine of another size.
+///
+/// # Errors
+///
+/// Where a bundled plugin does not load.
+pub async fn bundled_host_of(options: EngineOptions) -> Result<Host, HostError> {
+    host(options, &[]).await
 }
 
 /// A host with the bundled plugins but in `slots`, whose plugin contributes what its settings say.
@@ -33,11 +42,11 @@ pub async fn bundled_host() -> Result<Host, HostError> {
 ///
 /// Where a plugin does not load.
 pub async fn echoing_host(slots: &[&str]) -> Result<Host, HostError> {
-    host(slots).await
+    host(EngineOptions::default(), slots).await
 }
 
-async fn host(echoing: &[&str]) -> Result<Host, HostError> {
-    let engine = Engine::new(EngineOptions::default())?;
+async fn host(options: EngineOptions, echoing: &[&str]) -> Result<Host, HostError> {
+    let engine = Engine::new(options)?;
     let bundled = testbench_bundle::bundled()
         .iter()
         .map(|bundled| (bundled.phase, bundled.wasm));
