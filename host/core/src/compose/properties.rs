@@ -264,24 +264,51 @@ struct Intrusion {
 }
 
 fn intrusions() -> impl Strategy<Value = Vec<Intrusion>> {
-    let values = prop_oneof![
-        select(vec![
-            json!("kube-system"),
-            json!({"name": "other", "key": "k"}),
+    let likely = select(vec![
+        ("name", json!("forged")),
+        ("namespace", json!("kube-system")),
+        ("ownerReferences", json!([{"name": "other"}])),
+        ("finalizers", json!(["a/b"])),
+        ("labels", json!({"app.kubernetes.io/managed-by": "me"})),
+        ("app.kubernetes.io/managed-by", json!("me")),
+        ("testbench.agentic-layer.ai/experiment", json!("other")),
+        ("status", json!({})),
+        ("immutable", json!(true)),
+        ("use", json!([{"name": "other"}])),
+        ("execute", json!({"workflows": [{"name": "other"}]})),
+        ("steps", json!([{"shell": "ls"}])),
+        ("steps", json!({"[]": {"name": "x"}})),
+        ("steps[]", json!({"name": "x"})),
+        ("env", json!({"[]": {"name": "x"}})),
+        ("container.env", json!([{"name": "x"}])),
+        ("envFrom", json!([{"secretRef": {"name": "s"}}])),
+        (
+            "valueFrom",
             json!({"secretKeyRef": {"name": "s", "key": "k"}}),
+        ),
+        (
+            "valueFrom",
             json!({"configMapKeyRef": {"name": "foreign", "key": "k"}}),
-            json!([{"name": "other"}]),
-            json!([{"secretRef": {"name": "s"}}]),
-            json!({"workflows": [{"name": "other"}]}),
-            json!({}),
-            json!([]),
-            json!(true),
-        ]),
-        json(select(KEYS).prop_map(str::to_owned)),
-    ];
-    let intrusion = (any::<Index>(), select(KEYS), values)
-        .prop_map(|(place, key, value)| Intrusion { place, key, value });
-    prop_oneof![3 => Just(Vec::new()), 2 => vec(intrusion, 1..3)]
+        ),
+        (
+            "contentFrom",
+            json!({"secretKeyRef": {"name": "s", "key": "k"}}),
+        ),
+        ("secretKeyRef", json!({"name": "s", "key": "k"})),
+        ("securityContext", json!({"privileged": true})),
+        ("pod", json!({"serviceAccountName": "admin"})),
+        (
+            "testSelector",
+            json!({"name": "other", "namespace": "demo"}),
+        ),
+        ("selector", json!({"matchLabels": {}})),
+        ("pvcs", json!({})),
+        ("setup", json!([])),
+    ]);
+    let unlikely = (select(KEYS), json(select(KEYS).prop_map(str::to_owned)));
+    let intrusion = (any::<Index>(), prop_oneof![3 => likely, 1 => unlikely])
+        .prop_map(|(place, (key, value))| Intrusion { place, key, value });
+    prop_oneof![1 => Just(Vec::new()), 1 => vec(intrusion, 1..3)]
 }
 
 fn intrude(document: &mut Map<String, Value>, intrusions: &[Intrusion]) {
@@ -581,7 +608,7 @@ fn enough_of_the_cases_compose_and_enough_do_not() {
 }
 
 proptest! {
-    #![proptest_config(config(1500))]
+    #![proptest_config(config(2500))]
 
     #[test]
     fn no_contribution_reaches_what_is_the_hosts(spoken in chain(), owned: bool) {

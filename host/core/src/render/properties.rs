@@ -286,10 +286,15 @@ proptest! {
     }
 }
 
-/// `value` with its numbers as floats: how they are spelt is not what they are.
+/// `value`, however its numbers are spelt: whole ones of 64 bits are exact, and all others are floats.
 fn said(value: &Value) -> Value {
     match value {
-        Value::Number(number) => json!(number.as_f64()),
+        Value::Number(number) if !number.is_i64() => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+                format!("{float}").parse::<i64>().unwrap().into()
+            }
+            float => json!(float),
+        },
         Value::Array(entries) => entries.iter().map(said).collect(),
         Value::Object(fields) => fields
             .iter()
