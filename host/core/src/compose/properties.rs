@@ -259,6 +259,8 @@ fn manifest() -> impl Strategy<Value = Manifest> {
 #[derive(Debug, Clone)]
 struct Intrusion {
     place: Index,
+    /// Where documents have most of what matters: at the root and right below.
+    shallow: bool,
     key: &'static str,
     value: Value,
 }
@@ -296,6 +298,13 @@ fn intrusions() -> impl Strategy<Value = Vec<Intrusion>> {
         ),
         ("secretKeyRef", json!({"name": "s", "key": "k"})),
         ("securityContext", json!({"privileged": true})),
+        ("container", json!("x")),
+        (
+            "container",
+            json!({"envFrom": [{"secretRef": {"name": "s"}}]}),
+        ),
+        ("template", json!("x")),
+        ("run", json!(true)),
         ("pod", json!({"serviceAccountName": "admin"})),
         (
             "testSelector",
@@ -306,16 +315,34 @@ fn intrusions() -> impl Strategy<Value = Vec<Intrusion>> {
         ("setup", json!([])),
     ]);
     let unlikely = (select(KEYS), json(select(KEYS).prop_map(str::to_owned)));
-    let intrusion = (any::<Index>(), prop_oneof![3 => likely, 1 => unlikely])
-        .prop_map(|(place, (key, value))| Intrusion { place, key, value });
+    let intrusion = (
+        any::<Index>(),
+        any::<bool>(),
+        prop_oneof![3 => likely, 1 => unlikely],
+    )
+        .prop_map(|(place, shallow, (key, value))| Intrusion {
+            place,
+            shallow,
+            key,
+            value,
+        });
     prop_oneof![1 => Just(Vec::new()), 1 => vec(intrusion, 1..3)]
 }
 
 fn intrude(document: &mut Map<String, Value>, intrusions: &[Intrusion]) {
     let mut whole = Value::Object(std::mem::take(document));
-    for Intrusion { place, key, value } in intrusions {
+    for Intrusion {
+        place,
+        shallow,
+        key,
+        value,
+    } in intrusions
+    {
         let mut places = Vec::new();
         objects_in(&whole, String::new(), &mut places);
+        if *shallow {
+            places.retain(|place| place.matches('/').count() < 2);
+        }
         if let Some(Value::Object(fields)) = whole.pointer_mut(&places[place.index(places.len())]) {
             fields.insert((*key).to_owned(), value.clone());
         }
@@ -608,7 +635,7 @@ fn enough_of_the_cases_compose_and_enough_do_not() {
 }
 
 proptest! {
-    #![proptest_config(config(2500))]
+    #![proptest_config(config(4000))]
 
     #[test]
     fn no_contribution_reaches_what_is_the_hosts(spoken in chain(), owned: bool) {
