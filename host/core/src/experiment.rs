@@ -15,7 +15,7 @@ pub const KIND: &str = "Experiment";
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// One Experiment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// `metadata.name`.
     pub name: String,

@@ -23,6 +23,8 @@ pub struct Host {
 /// Everything that follows from one Experiment.
 #[derive(Debug)]
 pub struct Desired {
+    /// Where scenarios come from: `inline` or `dataset`.
+    pub mode: &'static str,
     /// In the order in which they are to be written.
     pub objects: Vec<DesiredObject>,
     /// What the user should know.
@@ -93,6 +95,7 @@ pub async fn desired(
     let findings = validated.findings.into_iter().chain(remarks).collect();
     let phases = contributed.iter().map(filled).collect();
     Ok(Desired {
+        mode: validated.data.mode(),
         objects,
         findings,
         phases,

@@ -272,6 +272,15 @@ pub fn assign(catalog: &Catalog, validated: &Validated) -> Result<Vec<Assignment
             Err(wrong) => errors.extend(wrong),
         }
     }
+    let untuned = SLOTS.iter().filter(|slot| !tuned.contains_key(**slot));
+    for slot in untuned {
+        // A plugin may require settings, and is promised valid ones.
+        let plugin = catalog.by_slot.get(*slot);
+        errors.extend(plugin.into_iter().flat_map(|plugin| {
+            let path = format!("spec.phases[name={slot}].settings");
+            refused_settings(plugin, slot, &Map::new(), &path)
+        }));
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -334,15 +343,12 @@ fn tune<'a>(
         }]);
     }
     let settings = settings.clone().unwrap_or_default();
-    let refused = plugin
-        .refuse_settings(&settings)
-        .into_iter()
-        .map(|violation| SlotError::Settings {
-            path: join(&format!("{path}.settings"), &violation.path),
-            phase: name.clone(),
-            message: violation.message,
-        });
-    let refused: Vec<_> = refused.collect();
+    // What a phase that is left out is told matters to nobody.
+    let refused = if enabled {
+        refused_settings(plugin, name, &settings, &format!("{path}.settings"))
+    } else {
+        Vec::new()
+    };
     if refused.is_empty() {
         Ok(Tuned {
             name,
@@ -352,4 +358,19 @@ fn tune<'a>(
     } else {
         Err(refused)
     }
+}
+
+fn refused_settings(
+    plugin: &Registered,
+    phase: &str,
+    settings: &Map<String, Value>,
+    path: &str,
+) -> Vec<SlotError> {
+    let refused = plugin.refuse_settings(settings).into_iter();
+    let refused = refused.map(|violation| SlotError::Settings {
+        path: join(path, &violation.path),
+        phase: phase.to_owned(),
+        message: violation.message,
+    });
+    refused.collect()
 }

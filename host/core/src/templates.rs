@@ -1,8 +1,11 @@
 //! Last look: whether the templates that the workflow names can run. Testkube itself would only say that there is nothing to run, or
 //! run and lose a variable. Nothing that is found here stops generation.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
+use crate::compose::DesiredObject;
 use crate::resolve::{Lookup, ObjectRef, References, Template};
 
 /// Why a template that the workflow names will not do what the Experiment wants.
@@ -57,6 +60,34 @@ impl TemplateProblem {
             Self::HidesVariable { .. } => "TemplateHidesVariable",
         }
     }
+
+    /// Whether Testkube would refuse to run the workflow; otherwise it runs, if not as it is meant to.
+    #[must_use]
+    pub fn keeps_from_running(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::ConfigMissing { .. } => true,
+            Self::HidesVariable { .. } => false,
+        }
+    }
+}
+
+/// The templates that the workflows among `objects` name.
+#[must_use]
+pub fn named(objects: &[DesiredObject]) -> BTreeSet<ObjectRef> {
+    let workflows = objects
+        .iter()
+        .filter(|object| object.kind() == "TestWorkflow");
+    workflows
+        .flat_map(|workflow| {
+            let namespace = workflow.namespace();
+            uses(&workflow.manifest["spec"])
+                .into_iter()
+                .map(move |usage| ObjectRef {
+                    namespace: namespace.to_owned(),
+                    name: usage.template.to_owned(),
+                })
+        })
+        .collect()
 }
 
 /// Everything that the templates of `workflow`, the `spec` of a TestWorkflow in `namespace`, lack. `env` is the Experiment's.

@@ -65,7 +65,7 @@ pub fn documents<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<Stri
 }
 
 /// With its keys in order, whatever order the map keeps.
-fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();

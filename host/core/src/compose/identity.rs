@@ -144,7 +144,7 @@ fn shorten(name: &str, max: usize) -> String {
 }
 
 /// The first `digits` of the SHA-256 over `parts`, separated so that no two lists of parts read the same.
-fn hex_digest(parts: &[&str], digits: usize) -> String {
+pub(super) fn hex_digest(parts: &[&str], digits: usize) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());

@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use testbench_engine::{Contribution, Manifest};
 
+use self::identity::hex_digest;
 pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY};
 pub use self::merge::MergeError;
 pub use self::policy::{Grants, PolicyError};
 use self::policy::{PluginMetadata, Scope};
 use crate::resolve::OtelEndpoint;
 use crate::validate::Validated;
+use crate::yaml::sorted;
 
 /// The API server refuses a ConfigMap whose data is larger.
 const MAX_CONFIG_MAP_DATA: usize = 1024 * 1024;
@@ -38,6 +40,11 @@ pub struct Piece<'a> {
     pub contribution: &'a Contribution,
 }
 
+/// Annotation on every generated object: the hash of what it should hold.
+pub const HASH_ANNOTATION: &str = "testbench.agentic-layer.ai/applied-hash";
+/// Hex digits of that hash.
+const CONTENT_HASH: usize = 32;
+
 /// One object that the cluster should hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesiredObject {
@@ -52,6 +59,12 @@ impl DesiredObject {
     #[must_use]
     pub fn kind(&self) -> &str {
         self.manifest["kind"].as_str().unwrap_or_default()
+    }
+
+    /// `apiVersion`.
+    #[must_use]
+    pub fn api_version(&self) -> &str {
+        self.manifest["apiVersion"].as_str().unwrap_or_default()
     }
 
     /// `metadata.namespace`.
@@ -165,7 +178,19 @@ where
         "TestTrigger" => 2,
         _ => 0,
     });
+    objects.iter_mut().for_each(add_hash);
     Ok(objects)
+}
+
+/// What was applied last can be told from metadata alone, so that a steady state costs no request. Owners do not count: which
+/// Experiment owns an object is seen for itself, and offline there is none.
+fn add_hash(object: &mut DesiredObject) {
+    let mut content = object.manifest.clone();
+    if let Some(metadata) = content["metadata"].as_object_mut() {
+        metadata.remove("ownerReferences");
+    }
+    let hash = hex_digest(&[&sorted(&content).to_string()], CONTENT_HASH);
+    object.manifest["metadata"]["annotations"][HASH_ANNOTATION] = hash.into();
 }
 
 fn scope<'a>(

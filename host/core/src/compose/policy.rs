@@ -404,11 +404,49 @@ pub(super) fn check_object(
     {
         return Err(refuse(null, "is null; leave the key out instead"));
     }
+    if kind == "ConfigMap" {
+        check_config_map(&manifest.body).map_err(|(path, why)| refuse(path, &why))?;
+    }
     if kind == "TestTrigger" {
         check_trigger(manifest.body.get("spec"), scope)
             .map_err(|(path, why)| refuse(path, &why))?;
     }
     plugin_metadata(manifest.body.get("metadata")).map_err(|(path, why)| refuse(path, &why))
+}
+
+/// What the API server would refuse only once everything else has been written.
+fn check_config_map(body: &Map<String, Value>) -> Result<(), (String, String)> {
+    for field in ["data", "binaryData"] {
+        let entries = match body.get(field) {
+            None => continue,
+            Some(Value::Object(entries)) => entries,
+            Some(other) => {
+                let why = format!("must be an object, found {}", kind_of(other));
+                return Err((field.into(), why));
+            }
+        };
+        for (key, value) in entries {
+            let path = format!("{field}[{key}]");
+            if !is_data_key(key) {
+                let why = "is no key of a ConfigMap: 1 to 253 of letters, digits, `-`, `_`, `.`";
+                return Err((path, why.into()));
+            }
+            if !value.is_string() {
+                return Err((path, format!("must be a text, found {}", kind_of(value))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The API server's rule for keys of a ConfigMap's data.
+fn is_data_key(key: &str) -> bool {
+    (1..=253).contains(&key.len())
+        && key != "."
+        && !key.starts_with("..")
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// A TestTrigger may watch the Experiment's agent and run the Experiment's workflow, and nothing else.
@@ -491,6 +529,14 @@ fn plugin_metadata(metadata: Option<&Value>) -> Result<PluginMetadata, (String, 
                     format!(
                         "is not a plugin's to set; use a key that starts with {PLUGIN_METADATA_PREFIX}"
                     ),
+                ));
+            }
+            let name = key.rsplit('/').next().unwrap_or_default();
+            if name.is_empty() || !is_label_value(name) {
+                return Err((
+                    path(),
+                    "is no key: behind the prefix, 1 to 63 of letters, digits, `-`, `_`, `.`"
+                        .into(),
                 ));
             }
             if field == "labels" && !is_label_value(value) {

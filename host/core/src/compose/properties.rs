@@ -583,6 +583,22 @@ fn check_metadata(object: &DesiredObject, owned: bool) -> Result<(), TestCaseErr
     for (key, value) in hosts.as_object().unwrap() {
         prop_assert_eq!(&metadata["labels"][key], value);
     }
+    // The hash is of what the object holds, whatever a plugin says of it.
+    let mut unmarked = object.clone();
+    unmarked.manifest["metadata"]["annotations"] = metadata["annotations"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(key, _)| *key != HASH_ANNOTATION)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect::<Map<_, _>>()
+        .into();
+    if unmarked.manifest["metadata"]["annotations"] == json!({}) {
+        let metadata = unmarked.manifest["metadata"].as_object_mut().unwrap();
+        metadata.remove("annotations");
+    }
+    add_hash(&mut unmarked);
+    prop_assert_eq!(&unmarked.manifest, &object.manifest);
     for field in ["labels", "annotations"] {
         for (key, _) in metadata
             .get(field)
@@ -590,7 +606,10 @@ fn check_metadata(object: &DesiredObject, owned: bool) -> Result<(), TestCaseErr
             .into_iter()
             .flatten()
         {
-            let hosts = field == "labels" && hosts.get(key).is_some();
+            let hosts = match field {
+                "labels" => hosts.get(key).is_some(),
+                _ => key == HASH_ANNOTATION,
+            };
             let open = ["placeholder", "description"]
                 .map(|key| format!("testbench.agentic-layer.ai/{key}"));
             let plugins =

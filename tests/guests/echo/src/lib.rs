@@ -37,7 +37,8 @@ enum Refusal {
 
 impl Guest for Echo {
     fn describe() -> Descriptor {
-        Descriptor::new("echo", env!("CARGO_PKG_VERSION")).settings_schema("{}")
+        Descriptor::new("echo", env!("CARGO_PKG_VERSION"))
+            .settings_schema(r#"{"minProperties": 1}"#)
     }
 
     fn generate(request: Request) -> Result<Contribution, Failure> {
