@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Says which tool is missing and how to get it; lets rustup add what rust-toolchain.toml names.
+# `hack/tools.sh go` looks for what builds the control plane, and for nothing else.
 set -euo pipefail
 
 missing=0
@@ -9,6 +10,10 @@ need() { # command, how to get it
         missing=1
     fi
 }
+if [ "${1:-}" = go ]; then
+    need go "Install Go, 1.21 or newer (it gets the release that tests/control-plane/go.mod names by itself): https://go.dev/dl, or without Go: make test-fast"
+    exit "$missing"
+fi
 need cargo "Install Rust with rustup: https://rustup.rs"
 need rustup "Install it from https://rustup.rs: it adds the toolchain and the target that rust-toolchain.toml names."
 need cc "Install a C linker, for example: apt-get install gcc libc6-dev"
