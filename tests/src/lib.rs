@@ -1,5 +1,8 @@
 //! What tests of the parts together share.
 
+#[cfg(feature = "control-plane")]
+pub mod control_plane;
+
 use std::borrow::Cow;
 use std::path::PathBuf;
 

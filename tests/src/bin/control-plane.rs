@@ -1,0 +1,53 @@
+//! A real Kubernetes control plane, by hand, and what tests start it with.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use testbench_tests::control_plane;
+
+/// A real Kubernetes control plane: etcd, API server and controller manager. Its programs come from `make control-plane`.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start one, print the path of its kubeconfig, and keep it until Ctrl-C or the end of standard input.
+    Up,
+    /// Start one for the process at the other end of standard input.
+    #[command(hide = true)]
+    Supervise,
+    /// Become a program that ends with the process PARENT.
+    #[command(hide = true)]
+    Tied {
+        parent: u32,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let up = || {
+        let binary = std::env::current_exe().map_err(|error| error.to_string())?;
+        control_plane::up(&binary).map_err(|error| error.to_string())
+    };
+    match Arguments::parse().command {
+        Command::Up => match up() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::Supervise => control_plane::supervise(),
+        Command::Tied {
+            parent,
+            program,
+            arguments,
+        } => control_plane::tied(parent, &program, &arguments),
+    }
+}
