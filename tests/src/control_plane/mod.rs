@@ -135,6 +135,18 @@ impl ControlPlane {
         client(self.kubeconfig(), true).await
     }
 
+    /// A client that may do what RBAC grants to `user`, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlPlane::client`].
+    pub async fn client_as(&self, user: &str) -> Result<Client, StartError> {
+        let mut config = config(self.kubeconfig()).await?;
+        config.auth_info.impersonate = Some(user.to_owned());
+        Client::try_from(config)
+            .map_err(|error| StartError(format!("failed to make a client for {user}: {error}")))
+    }
+
     /// A namespace that no other test knows.
     ///
     /// # Errors
@@ -202,18 +214,24 @@ fn end(supervisor: &mut Child) {
 }
 
 async fn client(kubeconfig: &Path, retry: bool) -> Result<Client, StartError> {
-    let failed = |why: String| {
-        StartError(format!(
-            "failed to make a client from {}: {why}",
-            kubeconfig.display()
-        ))
-    };
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| failed(error.to_string()))?;
+    let mut config = config(kubeconfig).await?;
+    config.default_retry = retry;
+    Client::try_from(config).map_err(|error| unusable(kubeconfig, &error))
+}
+
+async fn config(kubeconfig: &Path) -> Result<Config, StartError> {
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(kubeconfig, &error))?;
     let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| unusable(kubeconfig, &error))?;
     // A proxy of the environment does not reach this loopback.
     config.proxy_url = None;
-    config.default_retry = retry;
-    Client::try_from(config).map_err(|error| failed(error.to_string()))
+    Ok(config)
+}
+
+fn unusable(kubeconfig: &Path, error: &dyn std::error::Error) -> StartError {
+    StartError(format!(
+        "failed to make a client from {}: {error}",
+        kubeconfig.display()
+    ))
 }
