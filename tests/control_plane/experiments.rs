@@ -199,7 +199,12 @@ async fn the_server_says_of_odd_ones_what_we_say() {
         (0..count).map(entry).collect::<Vec<_>>().join(", ")
     };
     let scenarios = many(1001, &|i| format!("{{name: s{i}, steps: [{{input: x}}]}}"));
+    // The size that the API is made for; rules have a budget for their cost, too.
+    let metrics = many(20, &|i| format!("{{metricName: m{i}}}"));
+    let steps = many(5, &|_| format!("{{input: x, metrics: [{metrics}]}}"));
+    let large = many(200, &|i| format!("{{name: s{i}, steps: [{steps}]}}"));
     let specs = [
+        with(&format!("scenarios: [{large}]")),
         // Nulls.
         and("dataset: null\ntrigger: null\nenv: null"),
         and("trigger: {enabled: null, event: null, concurrencyPolicy: null}"),

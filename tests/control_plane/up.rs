@@ -1,5 +1,8 @@
 //! What a test gets: an admin's client, a namespace of its own, Kubernetes' own controllers, a log of all requests.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -225,10 +228,49 @@ fn a_control_plane_of_ones_own_is_gone_when_it_is_dropped() {
     assert!(!folder.exists());
 }
 
+/// Between finding a free port and using it, somebody else may take it.
+#[test]
+fn a_port_that_is_taken_makes_it_try_others() {
+    // Of etcd, of the API server.
+    for taken in [0, 2] {
+        // Three free ports, of which this test keeps one.
+        let mut held: Vec<_> = (0..3)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let ports: Vec<_> = held
+            .iter()
+            .map(|it| it.local_addr().unwrap().port())
+            .collect();
+        let _taken = held.swap_remove(taken);
+        drop(held);
+        let mut supervisor = Command::new(binary())
+            .args(["supervise", "--first-ports"])
+            .args(ports.iter().map(u16::to_string))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut answer = String::new();
+        let stdout = supervisor.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut answer).unwrap();
+        drop(supervisor.stdin.take());
+        assert!(supervisor.wait().unwrap().success(), "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let server = answer["Running"]["server"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"));
+        assert_ne!(
+            server,
+            format!("https://127.0.0.1:{}", ports[2]),
+            "port {taken} of {ports:?} was not taken"
+        );
+    }
+}
+
 #[test]
 fn a_missing_program_is_named_with_what_to_do() {
     let nothing = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(binary())
+    let output = Command::new(binary())
         .arg("up")
         .env("XDG_CACHE_HOME", nothing.path())
         .env_remove("KUBEBUILDER_ASSETS")

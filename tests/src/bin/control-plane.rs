@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use testbench_tests::control_plane;
+use testbench_tests::control_plane::{self, Ports};
 
 /// A real Kubernetes control plane: etcd, API server and controller manager. Its programs come from `make control-plane`.
 #[derive(Parser)]
@@ -19,7 +19,12 @@ enum Command {
     Up,
     /// Start one for the process at the other end of standard input.
     #[command(hide = true)]
-    Supervise,
+    Supervise {
+        /// Of etcd, of etcd for its peers, of the API server: tried before free ones are looked for. Tests give ports that
+        /// are taken.
+        #[arg(long, num_args = 3, value_names = ["ETCD", "PEER", "APISERVER"])]
+        first_ports: Option<Vec<u16>>,
+    },
     /// Become a program that ends with the process PARENT.
     #[command(hide = true)]
     Tied {
@@ -43,11 +48,21 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Command::Supervise => control_plane::supervise(),
+        Command::Supervise { first_ports } => control_plane::supervise(first_ports.map(ports)),
         Command::Tied {
             parent,
             program,
             arguments,
         } => control_plane::tied(parent, &program, &arguments),
+    }
+}
+
+/// clap counts them.
+fn ports(ports: Vec<u16>) -> Ports {
+    let port = |which: usize| ports.get(which).copied().unwrap_or_default();
+    Ports {
+        etcd: port(0),
+        etcd_peer: port(1),
+        apiserver: port(2),
     }
 }

@@ -58,11 +58,13 @@ impl From<Ended> for Failure {
     }
 }
 
-pub(super) async fn launch() -> Result<Launched, StartError> {
+/// `ports` are tried first, where there are any.
+pub(super) async fn launch(mut ports: Option<Ports>) -> Result<Launched, StartError> {
     let programs = Programs::find()?;
     let mut attempt = 1;
     loop {
-        match launch_once(&programs).await {
+        let ports = ports.take().map_or_else(Ports::free, Ok)?;
+        match launch_once(&programs, ports).await {
             Ok(launched) => return Ok(launched),
             Err(Failure::PortTaken(_)) if attempt < ATTEMPTS => attempt += 1,
             Err(Failure::PortTaken(error) | Failure::Other(error)) => return Err(error),
@@ -70,7 +72,7 @@ pub(super) async fn launch() -> Result<Launched, StartError> {
     }
 }
 
-async fn launch_once(programs: &Programs) -> Result<Launched, Failure> {
+async fn launch_once(programs: &Programs, ports: Ports) -> Result<Launched, Failure> {
     let temporary = tempfile::Builder::new()
         .prefix("testbench-control-plane-")
         .tempdir()
@@ -78,8 +80,7 @@ async fn launch_once(programs: &Programs) -> Result<Launched, Failure> {
     let folder = temporary.path();
     let file = |name: &str| folder.join(name);
     let credentials = Credentials::write(folder)?;
-    let [etcd_port, peer_port, port] = free_ports()?;
-    let server = format!("https://127.0.0.1:{port}");
+    let server = format!("https://127.0.0.1:{}", ports.apiserver);
     let kubeconfig = file("kubeconfig");
     let audit_log = file(AUDIT_LOG);
     write(
@@ -94,20 +95,16 @@ async fn launch_once(programs: &Programs) -> Result<Launched, Failure> {
     let admin = client(&kubeconfig, false).await?;
 
     let mut processes = Processes::new(folder);
-    processes.start(
-        "etcd",
-        &programs.etcd,
-        &etcd_flags(folder, etcd_port, peer_port),
-    )?;
+    processes.start("etcd", &programs.etcd, &etcd_flags(folder, &ports))?;
     // An API server that finds no etcd tries again a whole second later.
     wait(&mut processes, "etcd to listen", async || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, etcd_port)).is_ok()
+        TcpStream::connect((Ipv4Addr::LOCALHOST, ports.etcd)).is_ok()
     })
     .await?;
     processes.start(
         "kube-apiserver",
         &programs.kube_apiserver,
-        &apiserver_flags(folder, &credentials, port, etcd_port),
+        &apiserver_flags(folder, &credentials, &ports),
     )?;
     wait(
         &mut processes,
@@ -149,19 +146,35 @@ async fn launch_once(programs: &Programs) -> Result<Launched, Failure> {
     })
 }
 
-/// Ports that are free now, all different because all are held until the last is found.
-fn free_ports<const N: usize>() -> Result<[u16; N], StartError> {
-    let failed = |error: std::io::Error| {
-        StartError(format!("failed to find a free port on 127.0.0.1: {error}"))
-    };
-    let mut held = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-        *port = listener.local_addr().map_err(failed)?.port();
-        held.push(listener);
+/// Ports on loopback.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Where etcd serves the API server.
+    pub etcd: u16,
+    /// Where etcd would serve other members.
+    pub etcd_peer: u16,
+    /// Where the API server serves everybody.
+    pub apiserver: u16,
+}
+
+impl Ports {
+    /// Some that are free now, all different because all are held until the last is found. The programs cannot do it
+    /// themselves: the API server refuses port 0.
+    fn free() -> Result<Self, StartError> {
+        let failed = |error: std::io::Error| {
+            StartError(format!("failed to find a free port on 127.0.0.1: {error}"))
+        };
+        let hold = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed);
+        let held = [hold()?, hold()?, hold()?];
+        let port =
+            |listener: &TcpListener| listener.local_addr().map(|it| it.port()).map_err(failed);
+        let [etcd, etcd_peer, apiserver] = &held;
+        Ok(Self {
+            etcd: port(etcd)?,
+            etcd_peer: port(etcd_peer)?,
+            apiserver: port(apiserver)?,
+        })
     }
-    Ok(ports)
 }
 
 fn write(file: &Path, content: &str) -> Result<(), StartError> {
@@ -214,9 +227,9 @@ fn flags<const N: usize>(flags: [(&str, &str); N]) -> Vec<String> {
         .collect()
 }
 
-fn etcd_flags(folder: &Path, port: u16, peer_port: u16) -> Vec<String> {
-    let url = format!("http://127.0.0.1:{port}");
-    let peer_url = format!("http://127.0.0.1:{peer_port}");
+fn etcd_flags(folder: &Path, ports: &Ports) -> Vec<String> {
+    let url = format!("http://127.0.0.1:{}", ports.etcd);
+    let peer_url = format!("http://127.0.0.1:{}", ports.etcd_peer);
     flags([
         ("name", "testbench"),
         ("data-dir", &path(folder, "etcd")),
@@ -231,17 +244,12 @@ fn etcd_flags(folder: &Path, port: u16, peer_port: u16) -> Vec<String> {
     ])
 }
 
-fn apiserver_flags(
-    folder: &Path,
-    credentials: &Credentials,
-    port: u16,
-    etcd_port: u16,
-) -> Vec<String> {
+fn apiserver_flags(folder: &Path, credentials: &Credentials, ports: &Ports) -> Vec<String> {
     flags([
-        ("etcd-servers", &format!("http://127.0.0.1:{etcd_port}")),
+        ("etcd-servers", &format!("http://127.0.0.1:{}", ports.etcd)),
         ("bind-address", "127.0.0.1"),
         ("advertise-address", "127.0.0.1"),
-        ("secure-port", &port.to_string()),
+        ("secure-port", &ports.apiserver.to_string()),
         ("tls-cert-file", &shown(&credentials.serving_certificate)),
         ("tls-private-key-file", &shown(&credentials.serving_key)),
         // Where it would put certificates of its own, otherwise below the working directory.

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use audit::{AuditEvent, AuditObject, AuditStatus, AuditUser};
+pub use launch::Ports;
 pub use namespace::Namespace;
 pub use poll::poll;
 pub use processes::tied;

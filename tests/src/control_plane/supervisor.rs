@@ -11,22 +11,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, interval};
 
-use super::launch::launch;
+use super::launch::{Ports, launch};
 use super::{Answer, StartError};
 
 /// The command of the binary that becomes a supervisor: see [`supervise`].
 pub(super) const SUPERVISE: &str = "supervise";
 
 /// Starts a control plane, says on standard output how to reach it (one line, an [`Answer`]), keeps it until standard input
-/// ends, and leaves nothing behind.
+/// ends, and leaves nothing behind. `ports` are tried first, where there are any.
 #[must_use]
-pub fn supervise() -> ExitCode {
+pub fn supervise(ports: Option<Ports>) -> ExitCode {
     // On one thread: the kernel kills the programs when the thread that started them ends, not only with the process.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let supervised = match runtime {
-        Ok(runtime) => runtime.block_on(supervised()),
+        Ok(runtime) => runtime.block_on(supervised(ports)),
         Err(error) => Err(StartError(format!("failed to start a runtime: {error}"))),
     };
     match supervised {
@@ -38,7 +38,7 @@ pub fn supervise() -> ExitCode {
     }
 }
 
-async fn supervised() -> Result<(), StartError> {
+async fn supervised(ports: Option<Ports>) -> Result<(), StartError> {
     let failed = |error| StartError(format!("failed to watch for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -54,7 +54,7 @@ async fn supervised() -> Result<(), StartError> {
 
     // Dropped half-way, it leaves as little behind as in the end.
     let mut launched = tokio::select! {
-        launched = launch() => launched?,
+        launched = launch(ports) => launched?,
         () = &mut ended => return Ok(()),
     };
     answer(&Answer::Running(launched.running.clone()));
