@@ -1,12 +1,15 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test build-times
+.PHONY: help tools control-plane demo test test-fast lint build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
 ifneq ($(NEIGHBOUR_CRDS),)
 export NEIGHBOUR_CRDS
 endif
+
+# What needs a real control plane is behind this feature, so that no list of tests stands here.
+CONTROL_PLANE := --features testbench-tests/control-plane
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,11 +21,19 @@ demo: tools ## Build, and show what an Experiment becomes.
 	@cargo build --quiet --package testbench-cli
 	@hack/demo.sh
 
-test: tools ## Everything that has to hold: format, lints, docs, tests.
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+control-plane: ## Build the real control plane that tests run on: once, 10 minutes.
+	@hack/control-plane.sh
+
+test: tools control-plane lint ## Everything that has to hold: format, lints, docs, tests.
+	cargo test --workspace $(CONTROL_PLANE)
+
+test-fast: tools lint ## The same without the tests on a real control plane.
 	cargo test --workspace
+
+lint: tools ## Format, lints and docs alone.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(CONTROL_PLANE) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(CONTROL_PLANE)
 
 build-times: tools ## Measure the times of CONTRIBUTING.md, in a target folder of their own.
 	@hack/build-times.sh

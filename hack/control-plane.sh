@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# A workspace around this clone has no say in it.
+export GOWORK=off
+
 programs="etcd kube-apiserver kube-controller-manager kubectl"
 module=tests/control-plane
 

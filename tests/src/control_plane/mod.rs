@@ -69,7 +69,7 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// The control plane of this test binary, started by the first test that asks. `binary` is this package's
-    /// `control-plane`: `env!("CARGO_BIN_EXE_control-plane")`.
+    /// `control-plane`: `env!("CARGO_BIN_EXE_control-plane")`. Blocks meanwhile, also the tests that ask while it starts.
     ///
     /// What is not in a namespace (a CustomResourceDefinition, a webhook's configuration) is shared with all other tests: one
     /// that changes such things needs a control plane of its own, from [`ControlPlane::start`].

@@ -17,7 +17,7 @@ use super::{Answer, StartError};
 /// The command of the binary that becomes a supervisor: see [`supervise`].
 pub(super) const SUPERVISE: &str = "supervise";
 
-/// Starts a control plane, says on standard output how to reach it (one line, an [`Answer`]), keeps it until standard input
+/// Starts a control plane, says on standard output how to reach it (one line of JSON), keeps it until standard input
 /// ends, and leaves nothing behind. `ports` are tried first, where there are any.
 #[must_use]
 pub fn supervise(ports: Option<Ports>) -> ExitCode {

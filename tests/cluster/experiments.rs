@@ -14,7 +14,7 @@ use testbench_core::yaml;
 use testbench_tests::control_plane::poll;
 use testbench_tests::folder;
 
-use super::{LIMIT, by_value, control_plane};
+use super::{LIMIT, by_value, shared};
 
 /// Accepted with this spec, or refused at these paths.
 type Verdict = Result<Value, Vec<String>>;
@@ -47,7 +47,7 @@ fn condition(crd: &CustomResourceDefinition, wanted: &str) -> Option<String> {
 
 #[tokio::test]
 async fn our_crd_is_accepted() {
-    let client = control_plane().client().await.unwrap();
+    let client = shared().client().await.unwrap();
     let crd = install_crd(&client).await;
     assert_eq!(condition(&crd, "NamesAccepted").as_deref(), Some("True"));
     assert_eq!(condition(&crd, "NonStructuralSchema"), None);
@@ -128,7 +128,7 @@ async fn compare(
     experiments: impl IntoIterator<Item = (String, Value)>,
     different: &[&str],
 ) -> usize {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let client = control_plane.client().await.unwrap();
     install_crd(&client).await;
     let namespace = control_plane.namespace().await.unwrap();

@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use testbench_tests::control_plane::{ControlPlane, poll};
 
-use super::{LIMIT, binary, control_plane};
+use super::{LIMIT, binary, shared};
 
 fn config_map(name: &str, owner: Option<OwnerReference>) -> ConfigMap {
     ConfigMap {
@@ -31,7 +31,7 @@ async fn create(config_maps: &Api<ConfigMap>, object: &ConfigMap) -> kube::Resul
 
 #[tokio::test]
 async fn it_starts_and_answers() {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let client = control_plane.client().await.unwrap();
     let version = client.apiserver_version().await.unwrap();
     assert_eq!(
@@ -44,7 +44,7 @@ async fn it_starts_and_answers() {
 
 #[tokio::test]
 async fn namespaces_keep_tests_apart() {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let client = control_plane.client().await.unwrap();
     let one = control_plane.namespace().await.unwrap();
     let other = control_plane.namespace().await.unwrap();
@@ -81,7 +81,7 @@ async fn namespaces_keep_tests_apart() {
 
 #[tokio::test]
 async fn what_an_object_owns_goes_with_it() {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let namespace = control_plane.namespace().await.unwrap();
     let client = control_plane.client().await.unwrap();
     let config_maps = Api::<ConfigMap>::namespaced(client, namespace.name());
@@ -110,7 +110,7 @@ async fn what_an_object_owns_goes_with_it() {
 /// that blocks its deletion is refused.
 #[tokio::test]
 async fn a_user_may_do_what_is_granted_and_nothing_else() {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let namespace = control_plane.namespace().await.unwrap();
     let admin = control_plane.client().await.unwrap();
     let user = control_plane.client_as("somebody").await.unwrap();
@@ -184,7 +184,7 @@ async fn grant(admin: &Client, namespace: &str, user: &str, resource: &str, verb
 
 #[tokio::test]
 async fn every_request_is_in_the_audit_log() {
-    let control_plane = control_plane();
+    let control_plane = shared();
     let namespace = control_plane.namespace().await.unwrap();
     let client = control_plane.client().await.unwrap();
     let config_maps = Api::<ConfigMap>::namespaced(client, namespace.name());

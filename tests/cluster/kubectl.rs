@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use testbench_core::yaml;
 
-use super::{by_value, control_plane};
+use super::{by_value, shared};
 
 /// What kubectl reads in each spec, or why it does not: one run for all, as each takes a while.
 fn as_kubectl_reads(specs: &[&str]) -> Vec<Result<Value, String>> {
@@ -19,7 +19,7 @@ fn as_kubectl_reads(specs: &[&str]) -> Vec<Result<Value, String>> {
         fs::write(file, object(&name, spec)).unwrap();
     }
     // With --local it asks no server; what it cannot read it reports, and goes on.
-    let output = Command::new(control_plane().kubectl())
+    let output = Command::new(shared().kubectl())
         .args(["label", "--local", "-o", "json", "read-by=kubectl", "-f"])
         .arg(folder.path())
         .output()

@@ -60,15 +60,22 @@ impl Runner {
             .find(|process| process.command.contains(name))
     }
 
-    async fn expect_nothing_left(&self, started: &[Process]) {
+    async fn expect_no_longer_running(&self, started: &[Process]) {
+        let here = self.temporary.path().to_str().unwrap();
+        // A supervisor that lost its parent is told by its id alone.
+        let ids: Vec<_> = started.iter().map(|process| process.id).collect();
         let mut left = Vec::new();
         let gone = poll(LIMIT, async || {
-            let all = processes();
-            left = all.into_iter().filter(|it| started.contains(it)).collect();
-            left.extend(self.processes());
+            left = processes();
+            left.retain(|process| ids.contains(&process.id) || process.command.contains(here));
             left.is_empty().then_some(())
         });
         assert!(gone.await.is_some(), "still running: {left:#?}");
+    }
+
+    async fn expect_no_files(&self) {
+        let gone = poll(LIMIT, async || (self.files() == 0).then_some(()));
+        assert!(gone.await.is_some(), "files are left");
     }
 
     fn files(&self) -> usize {
@@ -117,7 +124,8 @@ async fn nothing_is_left_of_a_killed_runner() {
     assert_eq!(runner.files(), 1);
 
     runner.kill();
-    expect_orphans_gone(&runner, &started).await;
+    runner.expect_no_longer_running(&started).await;
+    runner.expect_no_files().await;
 }
 
 #[tokio::test]
@@ -128,20 +136,8 @@ async fn nothing_is_left_of_a_runner_killed_while_it_starts() {
     let started = runner.processes();
 
     runner.kill();
-    expect_orphans_gone(&runner, &started).await;
-}
-
-async fn expect_orphans_gone(runner: &Runner, started: &[Process]) {
-    let ids: Vec<_> = started.iter().map(|process| process.id).collect();
-    let mut left = Vec::new();
-    let gone = poll(LIMIT, async || {
-        // The supervisor is somebody else's child now, so that only its id tells.
-        left = processes();
-        let here = runner.temporary.path().to_str().unwrap();
-        left.retain(|process| ids.contains(&process.id) || process.command.contains(here));
-        (left.is_empty() && runner.files() == 0).then_some(())
-    });
-    assert!(gone.await.is_some(), "still running: {left:#?}");
+    runner.expect_no_longer_running(&started).await;
+    runner.expect_no_files().await;
 }
 
 /// Its folder stays, and nobody is there to remove it; but no program runs on.
@@ -155,7 +151,7 @@ async fn no_program_outlives_a_killed_supervisor() {
         .args(["-KILL", &supervisor.id.to_string()])
         .status();
     assert!(killed.unwrap().success());
-    runner.expect_nothing_left(&programs).await;
+    runner.expect_no_longer_running(&programs).await;
 }
 
 #[tokio::test]

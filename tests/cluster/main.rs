@@ -6,11 +6,11 @@
     reason = "helpers of tests are not inside test functions, but fail like them"
 )]
 
+mod control_plane;
 mod experiments;
 #[cfg(target_os = "linux")]
 mod killed;
 mod kubectl;
-mod up;
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn binary() -> &'static Path {
 }
 
 /// The one that the tests of this binary share.
-fn control_plane() -> &'static ControlPlane {
+fn shared() -> &'static ControlPlane {
     ControlPlane::shared(binary()).unwrap_or_else(|error| panic!("{error}"))
 }
 
