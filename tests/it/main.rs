@@ -8,5 +8,6 @@
 
 mod cases;
 mod contract;
+mod deploy;
 mod determinism;
 mod neighbours;

@@ -19,12 +19,20 @@ fn generated_objects_fit_our_excerpts_of_the_neighbours_schemas() {
 
 #[test]
 fn generated_objects_fit_the_neighbours_real_schemas() {
-    match std::env::var_os("NEIGHBOUR_CRDS").map(PathBuf::from) {
-        Some(crds) => check_all(&crds),
-        None => println!(
-            "skipped: NEIGHBOUR_CRDS names no folder with Testkube's CustomResourceDefinitions"
-        ),
+    if let Some(crds) = real_schemas() {
+        check_all(&crds);
     }
+}
+
+/// The folder with the neighbours' own CustomResourceDefinitions, where there is one.
+pub(crate) fn real_schemas() -> Option<PathBuf> {
+    let crds = std::env::var_os("NEIGHBOUR_CRDS").map(PathBuf::from);
+    if crds.is_none() {
+        println!(
+            "skipped: NEIGHBOUR_CRDS names no folder with the neighbours' CustomResourceDefinitions"
+        );
+    }
+    crds
 }
 
 fn check_all(crds: &Path) {
@@ -95,7 +103,7 @@ fn expected_objects() -> Vec<(PathBuf, Value)> {
     objects
 }
 
-fn schemas(dir: &Path) -> BTreeMap<String, Schema> {
+pub(crate) fn schemas(dir: &Path) -> BTreeMap<String, Schema> {
     let files = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
