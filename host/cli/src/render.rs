@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// File or folder with manifests, or `-` for standard input. May be given several times.
     #[arg(short, long = "filename", value_name = "FILE|DIR|-", required = true)]
     filename: Vec<PathBuf>,
+    /// The namespace of objects that name none, as with `kubectl apply -n`.
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: String,
     /// How to print objects.
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     output: Output,
@@ -60,6 +63,7 @@ pub(crate) fn run(args: Args) -> Result<Verdict, CommandError> {
 async fn render(args: Args) -> Result<Verdict, CommandError> {
     let Args {
         filename,
+        namespace,
         output,
         plugins_dir,
         operator_namespace,
@@ -69,7 +73,7 @@ async fn render(args: Args) -> Result<Verdict, CommandError> {
         experiments,
         references,
         unused,
-    } = Manifests::read(&sources).map_err(failed)?;
+    } = Manifests::read_in(&namespace, &sources).map_err(failed)?;
     for remark in unused {
         eprintln!("info: {remark}");
     }

@@ -82,6 +82,24 @@ fn a_file_standard_input_and_a_folder_render_alike() {
     assert_eq!(stdout(&from_folder), stdout(&from_file));
 }
 
+/// A template counts where it is, and one that names no namespace is where `-n` says.
+#[test]
+fn objects_that_name_no_namespace_are_in_the_given_one() {
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+    let (samples, templates) = (format!("{deploy}/samples"), format!("{deploy}/templates"));
+    let render = ["render", "-f", &samples, "-f", &templates];
+    let there = testbench(&[&render[..], &["-n", "demo"]].concat());
+    assert_eq!(there.status.code(), Some(0), "{}", stderr(&there));
+    assert_eq!(stderr(&there), "", "samples and templates fit together");
+    let elsewhere = testbench(&render);
+    assert!(stderr(&elsewhere).contains("TemplateNotFound"));
+    assert_eq!(stdout(&there), stdout(&elsewhere), "samples name theirs");
+
+    let nowhere = with_input(&["render", "-f", "-", "-n", "team"], &experiment("x"));
+    let workflow = &yaml::parse(&stdout(&nowhere)).unwrap()[1].value;
+    assert_eq!(workflow["metadata"]["namespace"], "team");
+}
+
 #[test]
 fn json_holds_the_same_objects_as_yaml() {
     let list: serde_json::Value =

@@ -109,7 +109,20 @@ impl Manifests {
     ///
     /// The first document that cannot be used, with its place.
     pub fn read(sources: &[Source]) -> Result<Self, ManifestError> {
-        let mut reading = Reading::default();
+        Self::read_in(DEFAULT_NAMESPACE, sources)
+    }
+
+    /// As [`Manifests::read`]; objects that name no namespace are in `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manifests::read`].
+    pub fn read_in(namespace: &str, sources: &[Source]) -> Result<Self, ManifestError> {
+        let mut reading = Reading {
+            namespace,
+            manifests: Self::default(),
+            experiments: BTreeSet::new(),
+        };
         for source in sources {
             let documents = yaml::parse(&source.text).map_err(|error| ManifestError::Yaml {
                 file: source.name.clone(),
@@ -127,15 +140,22 @@ impl Manifests {
 }
 
 /// Manifests so far.
-#[derive(Default)]
-struct Reading {
+struct Reading<'a> {
+    /// Of objects that name none.
+    namespace: &'a str,
     manifests: Manifests,
     /// What is in `manifests.experiments`.
     experiments: BTreeSet<ObjectRef>,
 }
 
-impl Reading {
-    fn add(&mut self, located: Located) -> Result<(), ManifestError> {
+impl Reading<'_> {
+    fn add(&mut self, mut located: Located) -> Result<(), ManifestError> {
+        let metadata = located.manifest.get_mut("metadata");
+        if let Some(metadata) = metadata.and_then(Value::as_object_mut) {
+            metadata
+                .entry("namespace")
+                .or_insert_with(|| self.namespace.into());
+        }
         let text = |key: &str| located.manifest.get(key).and_then(Value::as_str);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             return Err(ManifestError::NoObject {
