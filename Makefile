@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools control-plane demo test test-fast lint build-times
+.PHONY: help tools control-plane demo test test-fast lint image-check build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
@@ -34,6 +34,9 @@ lint: tools ## Format, lints and docs alone.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(CONTROL_PLANE) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(CONTROL_PLANE)
+
+image-check: tools ## Build the image's binary, and run it alone in an empty root: minutes, and not part of `test`.
+	@hack/image-check.sh
 
 build-times: tools ## Measure the times of CONTRIBUTING.md, in a target folder of their own.
 	@hack/build-times.sh

@@ -78,6 +78,23 @@ fn the_operators_image_has_our_version() {
     );
 }
 
+/// The image is built by the compiler that everything is tested with.
+#[test]
+fn the_image_is_built_by_our_compiler() {
+    let toolchain = read(&deploy("../rust-toolchain.toml"));
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .unwrap()
+        .trim_matches('"');
+    let dockerfile = read(&deploy("Dockerfile"));
+    let from = format!("FROM rust:{channel}-bookworm AS build");
+    assert!(
+        dockerfile.lines().any(|line| line == from),
+        "expected: {from}"
+    );
+}
+
 #[test]
 fn an_image_that_nobody_lists_is_refused() {
     let line = "  image: example.com/operator:1";
