@@ -11,6 +11,7 @@ mod experiments;
 #[cfg(target_os = "linux")]
 mod killed;
 mod kubectl;
+mod operator;
 
 use std::path::Path;
 use std::time::Duration;

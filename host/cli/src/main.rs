@@ -1,5 +1,6 @@
 //! The `testbench` command.
 
+mod controller;
 mod crd;
 mod plugins;
 mod render;
@@ -33,6 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Controller(controller::Args),
     Render(render::Args),
     /// Print the CustomResourceDefinition of Experiment.
     Crd,
@@ -41,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let verdict = match command {
+        Command::Controller(args) => controller::run(args),
         Command::Render(args) => render::run(args),
         Command::Crd => crd::run(),
     };

@@ -95,7 +95,7 @@ fn objects_that_name_no_namespace_are_in_the_given_one() {
     assert!(stderr(&elsewhere).contains("TemplateNotFound"));
     assert_eq!(stdout(&there), stdout(&elsewhere), "samples name theirs");
 
-    let nowhere = with_input(&["render", "-f", "-", "-n", "team"], &experiment("x"));
+    let nowhere = with_input(&["render", "-f", "-", "-n", "team"], experiment("x"));
     let workflow = &yaml::parse(&stdout(&nowhere)).unwrap()[1].value;
     assert_eq!(workflow["metadata"]["namespace"], "team");
 }

@@ -1,0 +1,355 @@
+//! Writes what is wanted, and nothing that is there already: server-side apply under our own field manager.
+//!
+//! Guarantees: an object that is not this Experiment's is never touched. An object that is as wanted costs no request. Objects are
+//! written in the order in which they depend on each other, and the first that fails ends it: what comes later never points at what
+//! is not there.
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+use testbench_core::compose::{DesiredObject, HASH_ANNOTATION};
+use testbench_core::resolve::{Lookup, ObjectRef};
+
+use super::managed_fields::{FIELD_MANAGER, first_uncovered};
+use super::observed::Generated;
+use super::stores::Stores;
+use crate::kinds::Kind;
+use crate::watch::{Listing, Watched};
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why it was written.
+    pub why: Why,
+    /// The first field that came back with another value than was written: an admission policy changed it.
+    pub changed_by_admission: Option<String>,
+}
+
+/// Why an object was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// It was not there.
+    Created,
+    /// Something else is wanted now.
+    Updated,
+    /// Somebody changed the field at this path.
+    Healed(String),
+}
+
+/// Why an object was not written. Objects before it were.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The cluster does not know the kind.
+    #[error("kind {} is not installed: there is no CustomResourceDefinition {}; install it", .0.kind, .0.crd_name())]
+    KindMissing(Kind),
+    /// A contribution of a kind that the operator does not write, which the policy should have refused.
+    #[error("{api_version} {kind} is no kind that this operator writes")]
+    UnknownKind {
+        /// `apiVersion` of the object.
+        api_version: String,
+        /// Its `kind`.
+        kind: String,
+    },
+    /// Somebody else's object has the name.
+    #[error(
+        "{} {object} exists and is not this Experiment's; it is left as it is: rename or delete it, or rename the Experiment", kind.kind
+    )]
+    NameConflict {
+        /// Kind of the object.
+        kind: Kind,
+        /// Which one.
+        object: ObjectRef,
+    },
+    /// An object of an Experiment of the same name, which was deleted, is still there.
+    #[error("{} {object} of an earlier Experiment of this name is still being deleted", kind.kind)]
+    BeingDeleted {
+        /// Kind of the object.
+        kind: Kind,
+        /// Which one.
+        object: ObjectRef,
+    },
+    /// The API server refuses the write.
+    #[error("failed to apply {} {object}", kind.kind)]
+    Api {
+        /// Kind of the object.
+        kind: Kind,
+        /// Which one.
+        object: ObjectRef,
+        /// What the API server says.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Writes `objects` of the Experiment called `experiment`, whose UID is `uid`.
+///
+/// # Errors
+///
+/// The first object that cannot be written.
+pub async fn apply(
+    client: &Client,
+    stores: &Stores,
+    experiment: &str,
+    uid: &str,
+    objects: &[DesiredObject],
+) -> Result<Vec<Written>, ApplyError> {
+    let mut written = Vec::new();
+    for object in objects {
+        let watched = stores
+            .generated(object.api_version(), object.kind())
+            .ok_or_else(|| ApplyError::UnknownKind {
+                api_version: object.api_version().to_owned(),
+                kind: object.kind().to_owned(),
+            })?;
+        let one = One {
+            client,
+            watched,
+            experiment,
+            uid,
+            wanted: &object.manifest,
+            object: ObjectRef {
+                namespace: object.namespace().to_owned(),
+                name: object.name().to_owned(),
+            },
+        };
+        written.extend(one.apply().await?);
+    }
+    Ok(written)
+}
+
+/// One object on its way into the cluster.
+struct One<'a> {
+    client: &'a Client,
+    watched: &'a Watched<Generated>,
+    experiment: &'a str,
+    uid: &'a str,
+    wanted: &'a Value,
+    object: ObjectRef,
+}
+
+impl One<'_> {
+    async fn apply(&self) -> Result<Option<Written>, ApplyError> {
+        if self.watched.listing() == Listing::KindMissing {
+            return Err(ApplyError::KindMissing(self.watched.kind()));
+        }
+        match self.watched.get(&self.object) {
+            Lookup::Found(present) => self.update(&present).await,
+            Lookup::Absent | Lookup::KindMissing => self.create().await.map(Some),
+        }
+    }
+
+    async fn create(&self) -> Result<Written, ApplyError> {
+        // With this resource version the API server creates an absent object and refuses to touch a present one.
+        match self.write(json!({"resourceVersion": "1"})).await {
+            Ok(answer) => Ok(self.written(Why::Created, &answer)),
+            // The cache holds only what bears our labels: the object may be ours, without them.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let present = self.api().get_metadata(&self.object.name).await;
+                let present = present.map_err(|source| self.failed(source))?;
+                let present = Generated::of(&present.metadata);
+                let updated = self.update(&present).await?;
+                Ok(updated.unwrap_or(Written {
+                    kind: self.watched.kind().kind,
+                    name: self.object.name.clone(),
+                    why: Why::Created,
+                    changed_by_admission: None,
+                }))
+            }
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    async fn update(&self, present: &Generated) -> Result<Option<Written>, ApplyError> {
+        self.check_owner(present)?;
+        let Some(why) = due(present, self.wanted) else {
+            return Ok(None);
+        };
+        let exactly = json!({"uid": present.uid, "resourceVersion": present.resource_version});
+        match self.write(exactly).await {
+            Ok(answer) => Ok(Some(self.written(why, &answer))),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    fn check_owner(&self, present: &Generated) -> Result<(), ApplyError> {
+        let (kind, object) = (self.watched.kind(), self.object.clone());
+        let is_ours = present.is_owned_by(self.uid);
+        let was_namesakes = present
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.name == self.experiment);
+        match (is_ours, was_namesakes) {
+            (true, _) if present.deleting => Err(ApplyError::BeingDeleted { kind, object }),
+            (true, _) => Ok(()),
+            (false, true) => Err(ApplyError::BeingDeleted { kind, object }),
+            (false, false) => Err(ApplyError::NameConflict { kind, object }),
+        }
+    }
+
+    /// `exactly` says which state of the object the write is meant for.
+    async fn write(&self, exactly: Value) -> Result<DynamicObject, kube::Error> {
+        let mut manifest = self.wanted.clone();
+        if let (Some(metadata), Value::Object(exactly)) =
+            (manifest["metadata"].as_object_mut(), exactly)
+        {
+            metadata.extend(exactly);
+        }
+        let mut params = PatchParams::apply(FIELD_MANAGER).force();
+        params.field_validation = Some(ValidationDirective::Strict);
+        self.api()
+            .patch(&self.object.name, &params, &Patch::Apply(manifest))
+            .await
+    }
+
+    fn written(&self, why: Why, answer: &DynamicObject) -> Written {
+        self.watched
+            .put(self.object.clone(), Generated::of(&answer.metadata));
+        Written {
+            kind: self.watched.kind().kind,
+            name: self.object.name.clone(),
+            why,
+            changed_by_admission: first_difference(self.wanted, &whole(answer), String::new()),
+        }
+    }
+
+    fn api(&self) -> Api<DynamicObject> {
+        let resource = self.watched.kind().api_resource();
+        Api::namespaced_with(self.client.clone(), &self.object.namespace, &resource)
+    }
+
+    fn failed(&self, source: kube::Error) -> ApplyError {
+        ApplyError::Api {
+            kind: self.watched.kind(),
+            object: self.object.clone(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Whether, and why, `wanted` has to be applied over `present`.
+fn due(present: &Generated, wanted: &Value) -> Option<Why> {
+    let hash = wanted["metadata"]["annotations"][HASH_ANNOTATION].as_str();
+    if present.hash.as_deref() != hash {
+        return Some(match first_uncovered(&present.owned, wanted) {
+            // Somebody wrote the annotation itself.
+            Some(path) if path.ends_with(HASH_ANNOTATION) => Why::Healed(path),
+            _ => Why::Updated,
+        });
+    }
+    first_uncovered(&present.owned, wanted).map(Why::Healed)
+}
+
+fn whole(object: &DynamicObject) -> Value {
+    let mut whole = object.data.clone();
+    whole["metadata"] = json!({
+        "name": object.name_any(),
+        "namespace": object.namespace(),
+        "labels": object.labels(),
+        "annotations": object.annotations(),
+        "ownerReferences": object.owner_references(),
+    });
+    if let Some(types) = &object.types {
+        whole["apiVersion"] = types.api_version.clone().into();
+        whole["kind"] = types.kind.clone().into();
+    }
+    whole
+}
+
+/// The path of the first field of `wanted` that `found` holds differently. What `found` has beyond it is others'.
+fn first_difference(wanted: &Value, found: &Value, path: String) -> Option<String> {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => wanted.iter().find_map(|(key, value)| {
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            match found.get(key) {
+                Some(found) => first_difference(value, found, path),
+                None => Some(path),
+            }
+        }),
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            let pairs = wanted.iter().zip(found).enumerate();
+            pairs
+                .map(|(i, (wanted, found))| first_difference(wanted, found, format!("{path}[{i}]")))
+                .find_map(|difference| difference)
+        }
+        (Value::Number(wanted), Value::Number(found)) if wanted.as_f64() == found.as_f64() => None,
+        _ if wanted == found => None,
+        _ => Some(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn present(hash: &str, owned: Value) -> Generated {
+        Generated {
+            uid: "u".into(),
+            resource_version: "1".into(),
+            deleting: false,
+            hash: Some(hash.into()),
+            owner: None,
+            owned,
+        }
+    }
+
+    #[test]
+    fn a_write_is_due_when_something_else_is_wanted_or_something_was_taken() {
+        let annotation = "testbench.agentic-layer.ai/applied-hash";
+        assert_eq!(annotation, HASH_ANNOTATION);
+        let wanted = json!({"metadata": {"annotations": {annotation: "new"}}, "data": {"a": "b"}});
+        let all = json!({
+            "f:metadata": {"f:annotations": {format!("f:{annotation}"): {}}},
+            "f:data": {"f:a": {}},
+        });
+        let without_data =
+            json!({"f:metadata": {"f:annotations": {format!("f:{annotation}"): {}}}});
+        let without_hash = json!({"f:data": {"f:a": {}}, "f:metadata": {"f:labels": {}}});
+        for (hash, owned, why) in [
+            ("new", all.clone(), None),
+            ("old", all, Some(Why::Updated)),
+            ("new", without_data, Some(Why::Healed("data".into()))),
+            (
+                "forged",
+                without_hash,
+                Some(Why::Healed("metadata.annotations".into())),
+            ),
+        ] {
+            let found = due(&present(hash, owned), &wanted);
+            match (&found, &why) {
+                // Which of the two it is called matters to nobody when the annotation itself was written over.
+                (Some(_), Some(Why::Healed(path))) if path == "metadata.annotations" => {}
+                _ => assert_eq!(found, why),
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_back_differently_is_found_and_what_others_added_is_not() {
+        let wanted = json!({"spec": {"steps": [{"name": "a", "n": 1}]}});
+        for (found, path) in [
+            (
+                json!({"spec": {"steps": [{"name": "a", "n": 1.0, "x": 1}], "y": 2}}),
+                None,
+            ),
+            (
+                json!({"spec": {"steps": [{"name": "b", "n": 1}]}}),
+                Some("spec.steps[0].name"),
+            ),
+            (json!({"spec": {"steps": []}}), Some("spec.steps")),
+            (json!({}), Some("spec")),
+        ] {
+            assert_eq!(
+                first_difference(&wanted, &found, String::new()).as_deref(),
+                path
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the caches keep of objects: what is decided upon, and nothing that changes for other reasons.
+
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use testbench_api::ExperimentStatus;
+use testbench_core::experiment::{Experiment, KIND};
+
+use super::managed_fields::applied_by_us;
+
+/// Annotation on generated objects: the hash of what was applied.
+pub use testbench_core::compose::HASH_ANNOTATION;
+
+/// An Experiment as the cluster holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// `metadata.annotations`, which a user may change to be heard.
+    annotations: std::collections::BTreeMap<String, String>,
+    /// What the pipeline reads, or why it cannot be read: it may have been stored under another schema.
+    pub experiment: Result<Experiment, String>,
+    /// What we have reported so far.
+    pub status: ExperimentStatus,
+}
+
+impl Observed {
+    /// # Errors
+    ///
+    /// Never: an Experiment that cannot be read has to be told so.
+    pub fn read(object: DynamicObject) -> Result<Self, String> {
+        let status = object.data.get("status").cloned().unwrap_or_default();
+        Ok(Self {
+            uid: object.uid().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            annotations: object.annotations().clone(),
+            // A status that does not parse is another version's; the next one replaces it.
+            status: serde_json::from_value(status).unwrap_or_default(),
+            experiment: experiment(&object),
+        })
+    }
+
+    /// Whether there is something new to do, beside what our own status says.
+    #[must_use]
+    pub fn differs_in_what_is_wanted(&self, other: &Self) -> bool {
+        let labels = |observed: &Self| {
+            let experiment = observed.experiment.as_ref();
+            experiment.map(|experiment| experiment.labels.clone()).ok()
+        };
+        self.uid != other.uid
+            || self.generation != other.generation
+            || self.deleting != other.deleting
+            || self.annotations != other.annotations
+            || labels(self) != labels(other)
+    }
+}
+
+fn experiment(object: &DynamicObject) -> Result<Experiment, String> {
+    let mut manifest = object.data.clone();
+    manifest["metadata"] = json!({
+        "name": object.name_any(),
+        "namespace": object.namespace(),
+        "uid": object.uid(),
+        "labels": object.labels(),
+    });
+    // It has its own way to be read.
+    if let Value::Object(fields) = &mut manifest {
+        fields.remove("status");
+    }
+    let status = object.data.get("status").cloned().unwrap_or_default();
+    let mut experiment = Experiment::from_manifest(manifest).map_err(|error| error.to_string())?;
+    experiment.status = serde_json::from_value(status).unwrap_or_default();
+    Ok(experiment)
+}
+
+/// A generated object as its metadata shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The hash of what we applied last.
+    pub hash: Option<String>,
+    /// The Experiment that owns it as its controller.
+    pub owner: Option<Owner>,
+    /// The fields that we own.
+    pub owned: Value,
+}
+
+/// An Experiment as an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+impl Generated {
+    /// What matters of an object's metadata.
+    #[must_use]
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        let owners = metadata.owner_references.iter().flatten();
+        let owner = owners
+            .filter(|owner| owner.controller == Some(true) && owner.kind == KIND)
+            .map(|owner| Owner {
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+            })
+            .next();
+        let annotations = metadata.annotations.as_ref();
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            hash: annotations.and_then(|annotations| annotations.get(HASH_ANNOTATION).cloned()),
+            owner,
+            owned: applied_by_us(metadata.managed_fields.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Never; metadata always parses.
+    pub fn read(object: PartialObjectMeta<DynamicObject>) -> Result<Self, String> {
+        Ok(Self::of(&object.metadata))
+    }
+
+    /// Whether the Experiment with this UID owns it as its controller.
+    #[must_use]
+    pub fn is_owned_by(&self, uid: &str) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.uid == uid)
+    }
+}
+
+/// The few fields of an object that matter.
+///
+/// # Errors
+///
+/// What does not parse.
+pub fn fields<T: DeserializeOwned>(object: DynamicObject) -> Result<T, String> {
+    serde_json::from_value(object.data).map_err(|error| error.to_string())
+}

@@ -1,0 +1,276 @@
+//! What came of one reconcile. Status, Events, metrics, log lines and the next attempt all follow from this alone, so that they cannot
+//! disagree.
+
+use std::time::Duration;
+
+use testbench_core::error::with_causes;
+use testbench_core::finding::Finding;
+use testbench_core::invoke::PhaseError;
+use testbench_core::pipeline::{FilledPhase, StepError};
+use testbench_core::resolve::{Endpoint, Lookup};
+use testbench_core::templates::TemplateProblem;
+use testbench_engine::{CallError, FailureKind};
+
+use super::apply::{ApplyError, Written};
+use super::prune::{PruneError, Pruned};
+
+/// What came of one reconcile.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was found out about the agent; `None` where the Experiment could not even be read.
+    pub agent: Option<AgentFound>,
+    /// What came of the steps.
+    pub result: Result<Applied, Failure>,
+}
+
+/// What is known of the agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentFound {
+    /// Where it answers, or would.
+    pub endpoint: Endpoint,
+    /// Whether the Agent is there.
+    pub lookup: Lookup<()>,
+}
+
+/// Everything that the Experiment wants is there.
+#[derive(Debug)]
+pub struct Applied {
+    /// `inline` or `dataset`.
+    pub mode: &'static str,
+    /// What was written to get there; nothing in a steady state.
+    pub written: Vec<Written>,
+    /// What was deleted.
+    pub pruned: Vec<Pruned>,
+    /// Who filled which phase.
+    pub phases: Vec<FilledPhase>,
+    /// What the user should know.
+    pub findings: Vec<Finding>,
+    /// Why the workflow would not run as it is meant to.
+    pub template_problems: Vec<TemplateProblem>,
+}
+
+/// The step that failed. What was there before it is there still.
+#[derive(Debug)]
+pub struct Failure {
+    /// Constant, for conditions, Events and metrics; see [`Reason`].
+    pub reason: Reason,
+    /// For the user: what is wrong, and what to do.
+    pub message: String,
+    /// What could make the next attempt better.
+    pub retry: Retry,
+}
+
+/// What could make the next attempt better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Only a change of the Experiment, or of a plugin.
+    OnChange,
+    /// Something that is watched, and whose coming starts the next attempt.
+    OnEvent,
+    /// Time: again after a pause that grows.
+    BackOff,
+    /// Somebody outside of every watch: again after this long.
+    After(Duration),
+}
+
+/// How long until somebody else's object is looked at again.
+const CONFLICT_RETRY: Duration = Duration::from_secs(10);
+
+/// Why Experiments are not ready. Each is the reason of a condition and of an Event, and a label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The stored object does not fit the API's types.
+    Unreadable,
+    /// The Experiment makes no sense, in a way that its schema cannot say.
+    Invalid,
+    /// `spec.phases` asks for what cannot be.
+    InvalidPhases,
+    /// A plugin refuses the Experiment.
+    PhaseRejected,
+    /// A plugin waits for something.
+    PhaseWaiting,
+    /// A plugin trapped, reached a limit, or answered something that is no contribution.
+    PhaseFailed,
+    /// What plugins contributed makes no whole, or is not allowed.
+    InvalidComposition,
+    /// A kind is not installed.
+    KindNotInstalled,
+    /// Somebody else's object has a name that is needed.
+    NameConflict,
+    /// Objects of an earlier Experiment of the same name are still there.
+    WaitingForDeletion,
+    /// The API server refused a write.
+    ApplyFailed,
+    /// The API server refused a delete.
+    PruneFailed,
+    /// The reconcile took too long.
+    DeadlineExceeded,
+}
+
+impl Reason {
+    /// As a condition spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "Unreadable",
+            Self::Invalid => "Invalid",
+            Self::InvalidPhases => "InvalidPhases",
+            Self::PhaseRejected => "PhaseRejected",
+            Self::PhaseWaiting => "PhaseWaiting",
+            Self::PhaseFailed => "PhaseFailed",
+            Self::InvalidComposition => "InvalidComposition",
+            Self::KindNotInstalled => "KindNotInstalled",
+            Self::NameConflict => "NameConflict",
+            Self::WaitingForDeletion => "WaitingForDeletion",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::PruneFailed => "PruneFailed",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+        }
+    }
+}
+
+impl Failure {
+    /// An Experiment that does not fit the API's types.
+    #[must_use]
+    pub fn unreadable(why: &str) -> Self {
+        Self {
+            reason: Reason::Unreadable,
+            message: format!(
+                "the stored Experiment does not fit the API: {why}; apply it again, corrected"
+            ),
+            retry: Retry::OnChange,
+        }
+    }
+
+    /// A reconcile that took longer than `limit`.
+    #[must_use]
+    pub fn deadline(limit: Duration) -> Self {
+        Self {
+            reason: Reason::DeadlineExceeded,
+            message: format!(
+                "the reconcile took longer than {} s; it is tried again",
+                limit.as_secs()
+            ),
+            retry: Retry::BackOff,
+        }
+    }
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        let (reason, retry) = match &error {
+            StepError::Validate(_) => (Reason::Invalid, Retry::OnChange),
+            StepError::Slots(_) => (Reason::InvalidPhases, Retry::OnChange),
+            StepError::Compose(_) => (Reason::InvalidComposition, Retry::OnChange),
+            StepError::Invoke(errors) => of_phases(errors),
+        };
+        Self {
+            reason,
+            message: with_causes(&error),
+            retry,
+        }
+    }
+}
+
+/// Several phases may have failed: a defect counts before a refusal, and that before a wait.
+fn of_phases(errors: &[PhaseError]) -> (Reason, Retry) {
+    let each = errors.iter().map(|error| match error {
+        // A busy machine, or a broken host: the same request may do better later.
+        PhaseError::Call { source, .. }
+            if matches!(
+                **source,
+                CallError::CpuLimit { .. } | CallError::WallLimit { .. } | CallError::Host(_)
+            ) =>
+        {
+            (0, Reason::PhaseFailed, Retry::BackOff)
+        }
+        PhaseError::Call { .. } => (1, Reason::PhaseFailed, Retry::OnChange),
+        PhaseError::Refused {
+            kind: FailureKind::Rejected,
+            ..
+        } => (2, Reason::PhaseRejected, Retry::OnChange),
+        // What it waits for is in its request, so a change of that starts the next attempt.
+        PhaseError::Refused {
+            kind: FailureKind::Waiting,
+            ..
+        } => (3, Reason::PhaseWaiting, Retry::OnEvent),
+    });
+    each.min_by_key(|(rank, ..)| *rank).map_or(
+        (Reason::PhaseFailed, Retry::OnChange),
+        |(_, reason, retry)| (reason, retry),
+    )
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        let (reason, retry) = match &error {
+            ApplyError::KindMissing(_) => (Reason::KindNotInstalled, Retry::OnEvent),
+            ApplyError::UnknownKind { .. } => (Reason::InvalidComposition, Retry::OnChange),
+            ApplyError::NameConflict { .. } => (Reason::NameConflict, Retry::After(CONFLICT_RETRY)),
+            ApplyError::BeingDeleted { .. } => (Reason::WaitingForDeletion, Retry::OnEvent),
+            ApplyError::Api { source, .. } => (Reason::ApplyFailed, after_api_error(source)),
+        };
+        Self {
+            reason,
+            message: with_causes(&error),
+            retry,
+        }
+    }
+}
+
+impl From<PruneError> for Failure {
+    fn from(error: PruneError) -> Self {
+        Self {
+            reason: Reason::PruneFailed,
+            message: with_causes(&error),
+            retry: after_api_error(&error.source),
+        }
+    }
+}
+
+/// What the API server finds wrong with an object stays wrong; everything else may pass.
+fn after_api_error(error: &kube::Error) -> Retry {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            400 | 413 | 422 => Retry::OnChange,
+            // An undeclared field or a wrong type comes back as 500 without a reason.
+            500 if status
+                .message
+                .contains("failed to create typed patch object") =>
+            {
+                Retry::OnChange
+            }
+            _ => Retry::BackOff,
+        },
+        _ => Retry::BackOff,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_finds_wrong_with_an_object_is_not_tried_again() {
+        let api = |code: u16, message: &str| {
+            kube::Error::Api(Box::new(kube::core::Status {
+                code,
+                message: message.to_owned(),
+                ..kube::core::Status::default()
+            }))
+        };
+        for (error, retry) in [
+            (api(422, "invalid"), Retry::OnChange),
+            (
+                api(500, "failed to create typed patch object (ns/x; v1)"),
+                Retry::OnChange,
+            ),
+            (api(500, "etcd is down"), Retry::BackOff),
+            (api(409, "conflict"), Retry::BackOff),
+            (api(429, "slow down"), Retry::BackOff),
+            (api(403, "forbidden"), Retry::BackOff),
+        ] {
+            assert_eq!(after_api_error(&error), retry, "{error}");
+        }
+    }
+}

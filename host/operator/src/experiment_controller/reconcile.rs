@@ -1,0 +1,100 @@
+//! One reconcile: from what the caches hold to what the cluster should hold, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use testbench_core::pipeline::{self, Host};
+use testbench_core::placement::placement;
+use testbench_core::resolve::{ObjectRef, resolve};
+use testbench_core::templates;
+
+use super::apply::apply;
+use super::observed::Observed;
+use super::outcome::{AgentFound, Applied, Failure, Outcome};
+use super::prune::prune;
+use super::stores::Stores;
+
+/// Longest time that one reconcile may take; then it is tried again.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a reconcile works with.
+pub struct Context {
+    /// For writes only; everything that is read comes from the stores.
+    pub client: Client,
+    /// What the cluster holds.
+    pub stores: Arc<Stores>,
+    /// Engine and plugins.
+    pub host: Host,
+    /// The operator's own namespace.
+    pub operator_namespace: String,
+    /// The namespace in which Testkube looks for workflows.
+    pub testkube_namespace: String,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// Brings the cluster to what the Experiment wants, within a deadline.
+pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observed) -> Outcome {
+    let experiment = match &observed.experiment {
+        Ok(experiment) => experiment.clone(),
+        Err(why) => {
+            return Outcome {
+                agent: None,
+                result: Err(Failure::unreadable(why)),
+            };
+        }
+    };
+    let resolved = resolve(
+        experiment,
+        context.stores.as_ref(),
+        &context.operator_namespace,
+    );
+    let agent = AgentFound {
+        endpoint: resolved.agent.clone(),
+        lookup: resolved.agent_lookup.clone(),
+    };
+    let steps = steps(context, object, observed, resolved);
+    let result = match tokio::time::timeout(DEADLINE, steps).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(Failure::deadline(DEADLINE)),
+    };
+    Outcome {
+        agent: Some(agent),
+        result,
+    }
+}
+
+/// The table of contents: compose what is wanted, apply it, and then prune what no longer is.
+async fn steps(
+    context: &Context,
+    object: &ObjectRef,
+    observed: &Observed,
+    resolved: testbench_core::resolve::Resolved,
+) -> Result<Applied, Failure> {
+    let Context {
+        client,
+        stores,
+        host,
+        ..
+    } = context;
+    let uid = &observed.uid;
+    let placement = placement(&resolved.experiment);
+    let desired = pipeline::desired(host, resolved, stores.as_ref(), &placement).await?;
+    stores.names_templates(object, templates::named(&desired.objects));
+    let written = apply(client, stores, &object.name, uid, &desired.objects).await?;
+    let recorded = &observed.status.generated_resources;
+    let pruned = prune(client, stores, uid, &desired.objects, recorded).await?;
+    Ok(Applied {
+        mode: desired.mode,
+        written,
+        pruned,
+        phases: desired.phases,
+        findings: desired.findings,
+        template_problems: desired.template_problems,
+    })
+}

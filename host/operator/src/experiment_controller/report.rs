@@ -1,0 +1,278 @@
+//! Tells what came of a reconcile: status, Events and a log line, all from the outcome.
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource as _};
+use serde_json::json;
+use testbench_api::{Condition, ExperimentStatus, GeneratedResource};
+use testbench_core::experiment::{API_VERSION, KIND};
+use testbench_core::resolve::ObjectRef;
+
+use super::apply::{Why, Written};
+use super::managed_fields::FIELD_MANAGER;
+use super::observed::Observed;
+use super::outcome::{Applied, Outcome};
+use super::reconcile::Context;
+use super::status::{self, Subject};
+use super::stores::Stores;
+use crate::kinds::EXPERIMENT;
+
+/// Longest note that the API server takes, in bytes.
+const MAX_NOTE: usize = 1024;
+
+/// Publishes what users want to know.
+pub struct Reports {
+    client: Client,
+    recorder: Recorder,
+}
+
+impl std::fmt::Debug for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reports").finish_non_exhaustive()
+    }
+}
+
+impl Reports {
+    /// Publishes through `client`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        let reporter = Reporter {
+            controller: "testbench".to_owned(),
+            instance: std::env::var("POD_NAME").ok(),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+        }
+    }
+
+    /// Writes the status where it changed, and publishes Events for what is new.
+    ///
+    /// # Errors
+    ///
+    /// Where the status cannot be written. That never hides the outcome, which has been logged by then.
+    pub async fn publish(
+        &self,
+        context: &Context,
+        object: &ObjectRef,
+        observed: &Observed,
+        outcome: &Outcome,
+    ) -> Result<(), kube::Error> {
+        let existing = existing(&context.stores, &observed.uid);
+        let now = now();
+        let next = status::next(
+            &observed.status,
+            outcome,
+            Subject {
+                generation: observed.generation,
+                namespace: &object.namespace,
+                testkube_namespace: &context.testkube_namespace,
+                existing: &existing,
+                now: &now,
+            },
+        );
+        log(object, outcome);
+        for event in events(outcome, &observed.status, &next) {
+            self.event(object, observed, event).await;
+        }
+        if next == observed.status {
+            return Ok(());
+        }
+        self.write(object, &observed.uid, &next).await
+    }
+
+    async fn write(
+        &self,
+        object: &ObjectRef,
+        uid: &str,
+        status: &ExperimentStatus,
+    ) -> Result<(), kube::Error> {
+        // The UID keeps it from an Experiment of the same name that has taken the place of this one.
+        let patch = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": object.name, "uid": uid},
+            "status": status,
+        });
+        let api: Api<DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            &object.namespace,
+            &EXPERIMENT.api_resource(),
+        );
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match api
+            .patch_status(&object.name, &params, &Patch::Apply(patch))
+            .await
+        {
+            Ok(_) => Ok(()),
+            // It went meanwhile, or another has taken its place.
+            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn event(&self, object: &ObjectRef, observed: &Observed, event: Event) {
+        let mut subject =
+            DynamicObject::new(&object.name, &EXPERIMENT.api_resource()).within(&object.namespace);
+        subject.meta_mut().uid = Some(observed.uid.clone());
+        let subject = subject.object_ref(&EXPERIMENT.api_resource());
+        // An Event that gets lost is no reason to do anything again.
+        if let Err(error) = self.recorder.publish(&event, &subject).await {
+            tracing::warn!(%object, reason = event.reason, error = %testbench_core::error::with_causes(&error), "failed to publish an Event");
+        }
+    }
+}
+
+/// What exists of what the Experiment with this UID owns, in the order in which it was written.
+fn existing(stores: &Stores, uid: &str) -> Vec<GeneratedResource> {
+    let mut existing = Vec::new();
+    for watched in stores.all_generated() {
+        let kind = watched.kind();
+        let mut objects =
+            watched.select(|generated| generated.is_owned_by(uid) && !generated.deleting);
+        objects.sort_by(|(a, _), (b, _)| a.cmp(b));
+        existing.extend(objects.into_iter().map(|(object, _)| GeneratedResource {
+            api_version: kind.api_version.to_owned(),
+            kind: kind.kind.to_owned(),
+            name: object.name,
+            namespace: object.namespace,
+        }));
+    }
+    existing
+}
+
+fn now() -> String {
+    k8s_openapi::jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+fn log(object: &ObjectRef, outcome: &Outcome) {
+    match &outcome.result {
+        Ok(Applied {
+            written, pruned, ..
+        }) => tracing::info!(%object, written = written.len(), pruned = pruned.len(), "reconciled"),
+        Err(failure) => {
+            tracing::warn!(%object, reason = failure.reason.as_str(), message = failure.message, "failed to reconcile");
+        }
+    }
+}
+
+/// What is new to the user: writes and deletes, and a failure when it first shows, not one a failing pass.
+fn events(outcome: &Outcome, before: &ExperimentStatus, next: &ExperimentStatus) -> Vec<Event> {
+    let mut events = match &outcome.result {
+        Ok(applied) => of_changes(applied),
+        Err(_) => Vec::new(),
+    };
+    if let Some(ready) = ready(next).filter(|ready| ready.status == "False")
+        && ready_differs(ready, self::ready(before))
+    {
+        events.push(event(
+            EventType::Warning,
+            &ready.reason,
+            "Reconcile",
+            &ready.message,
+        ));
+    }
+    events
+}
+
+fn ready(status: &ExperimentStatus) -> Option<&Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == "Ready")
+}
+
+fn ready_differs(ready: &Condition, before: Option<&Condition>) -> bool {
+    before.is_none_or(|before| {
+        (&before.status, &before.reason, &before.message)
+            != (&ready.status, &ready.reason, &ready.message)
+    })
+}
+
+fn of_changes(applied: &Applied) -> Vec<Event> {
+    let Applied {
+        written, pruned, ..
+    } = applied;
+    let names = |is_wanted: fn(&Why) -> bool| {
+        let named = written
+            .iter()
+            .filter(|written| is_wanted(&written.why))
+            .map(name);
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let healed = written.iter().filter_map(|written| match &written.why {
+        Why::Healed(path) => Some(format!("{} (somebody changed {path})", name(written))),
+        Why::Created | Why::Updated => None,
+    });
+    let changed = written.iter().filter_map(|written| {
+        let path = written.changed_by_admission.as_ref()?;
+        Some(format!("{} ({path})", name(written)))
+    });
+    let pruned = pruned
+        .iter()
+        .map(|pruned| format!("{} {}", pruned.kind, pruned.name));
+    let joined = |texts: Vec<String>| texts.join(", ");
+    [
+        (
+            EventType::Normal,
+            "Generated",
+            "Create",
+            "created ",
+            names(|why| *why == Why::Created),
+        ),
+        (
+            EventType::Normal,
+            "Updated",
+            "Update",
+            "updated ",
+            names(|why| *why == Why::Updated),
+        ),
+        (
+            EventType::Normal,
+            "Healed",
+            "Heal",
+            "put back ",
+            joined(healed.collect()),
+        ),
+        (
+            EventType::Normal,
+            "Pruned",
+            "Delete",
+            "deleted what is no longer wanted: ",
+            joined(pruned.collect()),
+        ),
+        (
+            EventType::Warning,
+            "ChangedByAdmission",
+            "Apply",
+            "an admission policy changed what was written; it is left so: ",
+            joined(changed.collect()),
+        ),
+    ]
+    .into_iter()
+    .filter(|(.., objects)| !objects.is_empty())
+    .map(|(kind, reason, action, what, objects)| {
+        event(kind, reason, action, &format!("{what}{objects}"))
+    })
+    .collect()
+}
+
+fn name(written: &Written) -> String {
+    format!("{} {}", written.kind, written.name)
+}
+
+fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
+    let mut end = note.len().min(MAX_NOTE);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note[..end].to_owned()),
+        action: action.to_owned(),
+        secondary: None,
+    }
+}

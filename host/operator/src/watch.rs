@@ -1,0 +1,340 @@
+//! One kind of object, watched: a cache of what the cluster holds, kept up by a task of its own.
+//!
+//! Guarantees: a kind that is not installed, or whose watch fails, holds up no other kind. An object that does not parse is as good as
+//! absent, and stops nobody. Deletes that were missed while the watch was broken are noticed at the next list.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use kube::ResourceExt;
+use kube::runtime::watcher;
+use testbench_core::resolve::{Lookup, ObjectRef};
+use tokio::sync::watch;
+
+use crate::kinds::Kind;
+
+/// The longest pause between two attempts to watch; a kind that is installed meanwhile is noticed after at most that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the cache speaks for the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Not yet: nothing may be concluded from an absence.
+    Pending,
+    /// It holds what there is.
+    Listed,
+    /// The cluster does not know the kind.
+    KindMissing,
+}
+
+/// Something that is different now.
+#[derive(Debug)]
+pub enum Change<T> {
+    /// An object came, changed, or went.
+    Object {
+        /// Which one.
+        object: ObjectRef,
+        /// What the cache held before.
+        before: Option<Arc<T>>,
+        /// What it holds now.
+        after: Option<Arc<T>>,
+    },
+    /// The kind was listed for the first time, or again after it had been missing, or went missing.
+    Kind,
+}
+
+/// Where to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespaces {
+    /// The whole cluster.
+    All,
+    /// These only.
+    Named(Vec<String>),
+}
+
+type Objects<T> = HashMap<ObjectRef, Arc<T>>;
+
+/// The cache of one kind.
+#[derive(Debug)]
+pub struct Watched<T> {
+    kind: Kind,
+    scopes: Vec<Scope<T>>,
+}
+
+/// The part of it that one watch keeps up.
+#[derive(Debug)]
+struct Scope<T> {
+    namespace: Option<String>,
+    objects: RwLock<Objects<T>>,
+    listing: watch::Sender<Listing>,
+}
+
+impl<T: PartialEq + Debug + Send + Sync + 'static> Watched<T> {
+    /// An empty cache, before its first list.
+    #[must_use]
+    pub fn new(kind: Kind, namespaces: &Namespaces) -> Self {
+        let scope = |namespace| Scope {
+            namespace,
+            objects: RwLock::default(),
+            listing: watch::Sender::new(Listing::Pending),
+        };
+        let scopes = match namespaces {
+            Namespaces::All => vec![scope(None)],
+            Namespaces::Named(names) => names.iter().cloned().map(Some).map(scope).collect(),
+        };
+        Self { kind, scopes }
+    }
+
+    /// The kind that this is a cache of.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Looks an object up. What lies outside the watched namespaces nobody can tell.
+    pub fn get(&self, object: &ObjectRef) -> Lookup<T> {
+        let Some(scope) = self.scope_of(&object.namespace) else {
+            return Lookup::KindMissing;
+        };
+        if *scope.listing.borrow() == Listing::KindMissing {
+            return Lookup::KindMissing;
+        }
+        scope
+            .read()
+            .get(object)
+            .map_or(Lookup::Absent, |found| Lookup::Found(found.clone()))
+    }
+
+    /// Everything that is there.
+    pub fn all(&self) -> Vec<(ObjectRef, Arc<T>)> {
+        self.select(|_| true)
+    }
+
+    /// Everything for which `is_wanted` holds.
+    pub fn select(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<(ObjectRef, Arc<T>)> {
+        let mut selected = Vec::new();
+        for scope in &self.scopes {
+            let objects = scope.read();
+            let wanted = objects.iter().filter(|(_, value)| is_wanted(value));
+            selected.extend(wanted.map(|(object, value)| (object.clone(), value.clone())));
+        }
+        selected
+    }
+
+    /// Whether the cache speaks for the cluster: as its least certain part.
+    pub fn listing(&self) -> Listing {
+        let listings = || self.scopes.iter().map(|scope| *scope.listing.borrow());
+        [Listing::Pending, Listing::KindMissing]
+            .into_iter()
+            .find(|uncertain| listings().any(|listing| listing == *uncertain))
+            .unwrap_or(Listing::Listed)
+    }
+
+    /// Waits until every part was listed, or is known to be missing.
+    pub async fn settled(&self) {
+        for scope in &self.scopes {
+            // Fails where the sender is gone, and it is here.
+            let _ = scope
+                .listing
+                .subscribe()
+                .wait_for(|listing| *listing != Listing::Pending)
+                .await;
+        }
+    }
+
+    /// Puts in what a write of our own has just answered, so that nothing is concluded from an older state until the watch brings it.
+    pub fn put(&self, object: ObjectRef, value: T) {
+        if let Some(scope) = self.scope_of(&object.namespace) {
+            scope.write().insert(object, Arc::new(value));
+        }
+    }
+
+    /// Takes out what a delete of our own has just removed.
+    pub fn take_out(&self, object: &ObjectRef) {
+        if let Some(scope) = self.scope_of(&object.namespace) {
+            scope.write().remove(object);
+        }
+    }
+
+    fn scope_of(&self, namespace: &str) -> Option<&Scope<T>> {
+        self.scopes.iter().find(|scope| {
+            scope
+                .namespace
+                .as_deref()
+                .is_none_or(|watched| watched == namespace)
+        })
+    }
+
+    /// Keeps the cache up for as long as it is polled. `open` starts a watch, in one namespace or in all; `read` makes what is cached
+    /// of an object, and says why it cannot; `changed` hears of every difference.
+    pub async fn follow<K: ResourceExt + Send + 'static>(
+        &self,
+        open: impl Fn(Option<&str>) -> BoxStream<'static, watcher::Result<watcher::Event<K>>>,
+        read: impl Fn(K) -> Result<T, String>,
+        changed: impl Fn(Change<T>),
+    ) {
+        let followed = self.scopes.iter().map(|scope| {
+            follow(
+                self.kind,
+                scope,
+                || open(scope.namespace.as_deref()),
+                &read,
+                &changed,
+            )
+        });
+        futures::future::join_all(followed).await;
+    }
+}
+
+impl<T> Scope<T> {
+    // A panic while one of these was locked leaves the map whole: every change is one insertion or removal.
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Objects<T>> {
+        self.objects.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Objects<T>> {
+        self.objects.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn follow<T: PartialEq, K: ResourceExt>(
+    kind: Kind,
+    scope: &Scope<T>,
+    open: impl Fn() -> BoxStream<'static, watcher::Result<watcher::Event<K>>>,
+    read: &impl Fn(K) -> Result<T, String>,
+    changed: &impl Fn(Change<T>),
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut events = open();
+        // What a list has brought so far; it counts once the list is complete.
+        let mut listed = Objects::default();
+        while let Some(event) = events.next().await {
+            let error = match event {
+                Ok(event) => {
+                    pause = FIRST_PAUSE;
+                    take(kind, scope, event, &mut listed, read, changed);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let missing = is_kind_missing(&error);
+            if missing {
+                forget(scope, changed);
+            } else {
+                tracing::warn!(kind = kind.kind, error = %testbench_core::error::with_causes(&error), "failed to watch");
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if missing {
+                break;
+            }
+        }
+    }
+}
+
+fn take<T: PartialEq, K: ResourceExt>(
+    kind: Kind,
+    scope: &Scope<T>,
+    event: watcher::Event<K>,
+    listed: &mut Objects<T>,
+    read: &impl Fn(K) -> Result<T, String>,
+    changed: &impl Fn(Change<T>),
+) {
+    let parse = |object: &ObjectRef, found: K| match read(found) {
+        Ok(value) => Some(Arc::new(value)),
+        Err(why) => {
+            tracing::warn!(kind = kind.kind, %object, why, "failed to read an object; it counts as absent");
+            None
+        }
+    };
+    match event {
+        watcher::Event::Init => listed.clear(),
+        watcher::Event::InitApply(found) => {
+            let object = reference(&found);
+            if let Some(value) = parse(&object, found) {
+                listed.insert(object, value);
+            }
+        }
+        watcher::Event::InitDone => {
+            replace(scope, std::mem::take(listed), changed);
+        }
+        watcher::Event::Apply(found) => {
+            let object = reference(&found);
+            let value = parse(&object, found);
+            update(scope, object, value, changed);
+        }
+        watcher::Event::Delete(found) => update(scope, reference(&found), None, changed),
+    }
+}
+
+fn update<T: PartialEq>(
+    scope: &Scope<T>,
+    object: ObjectRef,
+    after: Option<Arc<T>>,
+    changed: &impl Fn(Change<T>),
+) {
+    let before = match &after {
+        Some(value) => scope.write().insert(object.clone(), value.clone()),
+        None => scope.write().remove(&object),
+    };
+    if before != after {
+        changed(Change::Object {
+            object,
+            before,
+            after,
+        });
+    }
+}
+
+/// Takes a complete list, and tells what it says that was not known: also of objects that went while nobody watched.
+fn replace<T: PartialEq>(scope: &Scope<T>, listed: Objects<T>, changed: &impl Fn(Change<T>)) {
+    let before = std::mem::replace(&mut *scope.write(), listed.clone());
+    let was = scope.listing.send_replace(Listing::Listed);
+    if was != Listing::Listed {
+        changed(Change::Kind);
+    }
+    let gone = before
+        .keys()
+        .filter(|object| !listed.contains_key(*object))
+        .cloned();
+    let objects = listed.keys().cloned().chain(gone).collect::<Vec<_>>();
+    for object in objects {
+        let (before, after) = (before.get(&object).cloned(), listed.get(&object).cloned());
+        if before != after {
+            changed(Change::Object {
+                object,
+                before,
+                after,
+            });
+        }
+    }
+}
+
+fn forget<T>(scope: &Scope<T>, changed: &impl Fn(Change<T>)) {
+    scope.write().clear();
+    if scope.listing.send_replace(Listing::KindMissing) != Listing::KindMissing {
+        changed(Change::Kind);
+    }
+}
+
+fn reference(object: &impl ResourceExt) -> ObjectRef {
+    ObjectRef {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
+
+/// The API server answers 404 for a kind that it does not know; a list of a known kind is never 404.
+fn is_kind_missing(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        watcher::Error::WatchError(status) => status.code == 404,
+        _ => false,
+    }
+}

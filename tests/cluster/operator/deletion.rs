@@ -1,0 +1,65 @@
+//! An Experiment goes, and what it generated with it.
+
+use kube::api::{DeleteParams, PropagationPolicy};
+use serde_json::json;
+use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
+
+use super::{experiment, scenarios, with_references};
+
+#[tokio::test]
+async fn however_it_is_deleted_nothing_is_written_any_more() {
+    let operated = with_references().await;
+    for (name, policy) in [
+        ("background", PropagationPolicy::Background),
+        ("foreground", PropagationPolicy::Foreground),
+        ("orphan", PropagationPolicy::Orphan),
+    ] {
+        let orphaned = policy == PropagationPolicy::Orphan;
+        let spec = json!({"scenarios": scenarios("Hello"), "trigger": {"enabled": true}});
+        operated.apply(experiment(name, spec)).await;
+        operated.until_ready(name).await;
+        let how = DeleteParams {
+            propagation_policy: Some(policy),
+            ..DeleteParams::default()
+        };
+        operated.delete(EXPERIMENT, name, &how).await;
+        operated.until_gone(EXPERIMENT, name).await;
+        for (kind, suffix) in [
+            (CONFIG_MAP, "experiment"),
+            (TEST_WORKFLOW, "workflow"),
+            (TEST_TRIGGER, "trigger"),
+        ] {
+            let object = format!("{name}-{suffix}");
+            if orphaned {
+                operated
+                    .until(kind, &object, "without owner", |found| {
+                        !found.is_null() && found["metadata"].get("ownerReferences").is_none()
+                    })
+                    .await;
+            } else {
+                operated.until_gone(kind, &object).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_created_again_waits_for_the_objects_of_the_first() {
+    let operated = with_references().await;
+    let manifest = || experiment("weather", json!({"scenarios": scenarios("Hello")}));
+    operated.apply(manifest()).await;
+    operated.until_ready("weather").await;
+    let first = super::get(&operated.api(EXPERIMENT), "weather").await;
+    operated
+        .delete(EXPERIMENT, "weather", &DeleteParams::background())
+        .await;
+    operated.apply(manifest()).await;
+    operated.until_ready("weather").await;
+    let second = super::get(&operated.api(EXPERIMENT), "weather").await;
+    assert_ne!(first["metadata"]["uid"], second["metadata"]["uid"]);
+    let map = super::get(&operated.api(CONFIG_MAP), "weather-experiment").await;
+    assert_eq!(
+        map["metadata"]["ownerReferences"][0]["uid"],
+        second["metadata"]["uid"]
+    );
+}

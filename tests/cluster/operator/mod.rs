@@ -1,0 +1,331 @@
+//! The operator at work: an operator and a namespace for each test, with the rights of `deploy/install.yaml` and no others.
+
+mod deletion;
+mod drift;
+mod generate;
+mod references;
+
+use std::fs;
+use std::thread::JoinHandle;
+
+use kube::Client;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use testbench_core::pipeline::Host;
+use testbench_core::yaml;
+use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
+use testbench_operator::watch::Namespaces;
+use testbench_operator::{Options, run};
+use testbench_tests::control_plane::{Namespace, poll};
+use testbench_tests::{bundled_host, folder};
+use tokio::sync::{OnceCell, oneshot};
+
+use super::{LIMIT, shared};
+
+/// The account that the operator has when it is installed.
+const ACCOUNT: &str = "system:serviceaccount:testbench-system:testbench";
+
+/// A namespace with an operator that serves it alone; Testkube, as far as the operator knows, is there too.
+struct Operated {
+    admin: Client,
+    namespace: Namespace,
+    operator: Option<Operator>,
+}
+
+/// An operator, on threads of its own: a test's own runtime must not be needed to stop it.
+struct Operator {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Operated {
+    async fn start() -> Self {
+        install().await;
+        let mut operated = Self {
+            admin: shared().client().await.unwrap(),
+            namespace: shared().namespace().await.unwrap(),
+            operator: None,
+        };
+        operated.start_operator().await;
+        operated
+    }
+
+    async fn start_operator(&mut self) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let options = Options {
+            namespaces: Namespaces::Named(vec![self.name().to_owned()]),
+            operator_namespace: self.name().to_owned(),
+            testkube_namespace: self.name().to_owned(),
+            listen: ([127, 0, 0, 1], 0).into(),
+        };
+        let host = host().await;
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let client = shared().client_as(ACCOUNT).await.unwrap();
+                let stopped = async { drop(stopped.await) };
+                run(options, client, host, stopped).await.unwrap();
+            });
+        });
+        self.operator = Some(Operator { stop, thread });
+    }
+
+    fn stop_operator(&mut self) {
+        if let Some(Operator { stop, thread }) = self.operator.take() {
+            let _ = stop.send(());
+            thread.join().unwrap();
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.namespace.name()
+    }
+
+    fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.admin.clone(), self.name(), &kind.api_resource())
+    }
+
+    /// Applies a manifest as a user would, with `metadata.name` and the rest as it says.
+    async fn apply(&self, manifest: Value) -> DynamicObject {
+        let api = self.api_of(&manifest);
+        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
+        let params = PatchParams::apply("a-user").force();
+        api.patch(&name, &params, &Patch::Apply(manifest))
+            .await
+            .unwrap()
+    }
+
+    fn api_of(&self, manifest: &Value) -> Api<DynamicObject> {
+        let text = |key: &str| manifest[key].as_str().unwrap();
+        let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", "v1"));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
+        Api::namespaced_with(self.admin.clone(), self.name(), &resource)
+    }
+
+    async fn delete(&self, kind: Kind, name: &str, how: &DeleteParams) {
+        self.api(kind).delete(name, how).await.unwrap();
+    }
+
+    /// Waits until the object looks as `is_wanted` says.
+    async fn until(
+        &self,
+        kind: Kind,
+        name: &str,
+        what: &str,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let api = self.api(kind);
+        let mut last = Value::Null;
+        let seen = poll(LIMIT, async || {
+            last = self::get(&api, name).await;
+            is_wanted(&last).then(|| last.clone())
+        });
+        match seen.await {
+            Some(seen) => seen,
+            None => panic!("{} {name}: never {what}; last seen: {last:#}", kind.kind),
+        }
+    }
+
+    /// Waits until the object is gone.
+    async fn until_gone(&self, kind: Kind, name: &str) {
+        self.until(kind, name, "gone", Value::is_null).await;
+    }
+
+    /// Waits for a status of a condition of an Experiment, and gives its reason and message.
+    async fn until_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let what = format!("{kind}={status} because of {reason}");
+        let experiment = self
+            .until(EXPERIMENT, name, &what, |experiment| {
+                condition(experiment, kind)
+                    .is_some_and(|found| found["status"] == status && found["reason"] == reason)
+                    && experiment["status"]["observedGeneration"]
+                        == experiment["metadata"]["generation"]
+            })
+            .await;
+        condition(&experiment, kind).unwrap()["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    async fn until_ready(&self, name: &str) {
+        self.until_condition(name, "Ready", "True", "Reconciled")
+            .await;
+    }
+
+    /// The names of what exists of generated kinds, `ConfigMap/x` and so on.
+    async fn generated(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for kind in [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER] {
+            let objects = self.api(kind).list(&Default::default()).await.unwrap();
+            let ours = objects
+                .items
+                .into_iter()
+                .filter_map(|object| object.metadata.name)
+                .filter(|name| name != "kube-root-ca.crt");
+            names.extend(ours.map(|name| format!("{}/{name}", kind.kind)));
+        }
+        names
+    }
+
+    /// What the operator wrote in this namespace until now: verb and object.
+    fn writes(&self) -> Vec<String> {
+        let events = shared().audit_events().unwrap();
+        let here = format!("/namespaces/{}/", self.name());
+        events
+            .iter()
+            .filter(|event| {
+                let user = event.impersonated_user.as_ref();
+                user.is_some_and(|user| user.username == ACCOUNT)
+                    && event.request_uri.contains(&here)
+                    && !matches!(event.verb.as_str(), "get" | "list" | "watch")
+            })
+            .map(|event| format!("{} {}", event.verb, event.request_uri))
+            .collect()
+    }
+}
+
+impl Drop for Operated {
+    fn drop(&mut self) {
+        if let Some(Operator { stop, .. }) = self.operator.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+/// The object, or null.
+async fn get(api: &Api<DynamicObject>, name: &str) -> Value {
+    let found = api.get_opt(name).await.unwrap();
+    found.map_or(Value::Null, |object| serde_json::to_value(object).unwrap())
+}
+
+fn condition<'a>(experiment: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = experiment["status"]["conditions"].as_array()?;
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)
+}
+
+/// One for all operators: to compile the plugins takes seconds.
+async fn host() -> Host {
+    static HOST: OnceCell<Host> = OnceCell::const_new();
+    HOST.get_or_init(|| async { bundled_host().await.unwrap() })
+        .await
+        .clone()
+}
+
+/// What `deploy/install.yaml` installs, and the neighbours' kinds.
+async fn install() {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    INSTALLED
+        .get_or_init(|| async {
+            let mut files = vec![folder("../deploy/install.yaml")];
+            let crds = fs::read_dir(folder("fixtures/crds")).unwrap();
+            files.extend(crds.map(|entry| entry.unwrap().path()));
+            for file in files {
+                kubectl(&[
+                    "apply",
+                    "--server-side",
+                    "--force-conflicts",
+                    "-f",
+                    file.to_str().unwrap(),
+                ]);
+            }
+            kubectl(&[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=60s",
+                "crd",
+                "--all",
+            ]);
+        })
+        .await;
+}
+
+fn kubectl(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(shared().kubectl())
+        .arg("--kubeconfig")
+        .arg(shared().kubeconfig())
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An Experiment that holds its scenarios.
+fn experiment(name: &str, spec: Value) -> Value {
+    let mut whole = json!({
+        "apiVersion": "testbench.agentic-layer.ai/v1alpha1",
+        "kind": "Experiment",
+        "metadata": {"name": name},
+        "spec": {
+            "agentRef": {"name": "bot"},
+            "otlpEndpoint": "http://collector:4318",
+            "env": [{"name": "OPENAI_BASE_URL", "value": "http://model"}],
+        },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        whole["spec"][key] = value.clone();
+    }
+    whole
+}
+
+fn scenarios(input: &str) -> Value {
+    json!([{"name": "hello", "steps": [{"input": input}]}])
+}
+
+/// An Agent, ready at `url`.
+async fn agent(operated: &Operated, name: &str, url: &str) {
+    let agent = json!({
+        "apiVersion": "runtime.agentic-layer.ai/v1alpha1",
+        "kind": "Agent",
+        "metadata": {"name": name},
+        "spec": {"protocols": [{"type": "A2A", "port": 8000}]},
+    });
+    let api = operated.api_of(&agent);
+    operated.apply(agent).await;
+    let status = json!({"status": {"url": url}});
+    let params = PatchParams::default();
+    api.patch_status(name, &params, &Patch::Merge(status))
+        .await
+        .unwrap();
+}
+
+/// The templates that are delivered with the operator.
+async fn templates(operated: &Operated) {
+    for entry in fs::read_dir(folder("../deploy/templates")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for document in yaml::parse(&text).unwrap() {
+            operated.apply(document.value).await;
+        }
+    }
+}
+
+/// With everything that an Experiment of [`experiment`] refers to.
+async fn with_references() -> Operated {
+    let operated = Operated::start().await;
+    agent(
+        &operated,
+        "bot",
+        "http://bot:8000/.well-known/agent-card.json",
+    )
+    .await;
+    templates(&operated).await;
+    operated
+}
+
+/// Creates an object that somebody else owns.
+async fn foreign(operated: &Operated, manifest: Value) -> DynamicObject {
+    let object = serde_json::from_value(manifest.clone()).unwrap();
+    operated
+        .api_of(&manifest)
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap()
+}
