@@ -80,6 +80,13 @@ pub const TEMPLATE: Kind = Kind {
     plural: "testworkflowtemplates",
 };
 
+/// What Testkube tells of runs.
+pub const EVENT: Kind = Kind {
+    api_version: "v1",
+    kind: "Event",
+    plural: "events",
+};
+
 /// Everything that is generated, in the order in which it is written: data before the workflow that reads it, the workflow before
 /// the trigger that starts it.
 pub const GENERATED: [Kind; 3] = [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER];

@@ -67,7 +67,11 @@ pub async fn run(
         listen,
     } = options;
     preflight::check(&client, &namespaces).await?;
-    let stores = Arc::new(Stores::new(&namespaces, &operator_namespace));
+    let stores = Arc::new(Stores::new(
+        &namespaces,
+        &operator_namespace,
+        &testkube_namespace,
+    ));
     let server = server::bind(listen, stores.clone()).await;
     let server = server.map_err(|source| RunError::Listen {
         address: listen,

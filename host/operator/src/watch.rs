@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use kube::ResourceExt;
 use kube::runtime::watcher;
+use testbench_core::error::with_causes;
 use testbench_core::resolve::{Lookup, ObjectRef};
 use tokio::sync::watch;
 
@@ -209,6 +210,7 @@ async fn follow<T: PartialEq, K: ResourceExt>(
     changed: &impl Fn(Change<T>),
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut told = false;
     loop {
         let mut events = open();
         // What a list has brought so far; it counts once the list is complete.
@@ -216,7 +218,7 @@ async fn follow<T: PartialEq, K: ResourceExt>(
         while let Some(event) = events.next().await {
             let error = match event {
                 Ok(event) => {
-                    pause = FIRST_PAUSE;
+                    (pause, told) = (FIRST_PAUSE, false);
                     take(kind, scope, event, &mut listed, read, changed);
                     continue;
                 }
@@ -225,8 +227,10 @@ async fn follow<T: PartialEq, K: ResourceExt>(
             let missing = is_kind_missing(&error);
             if missing {
                 forget(scope, changed);
-            } else {
-                tracing::warn!(kind = kind.kind, error = %testbench_core::error::with_causes(&error), "failed to watch");
+            } else if !told {
+                // Once, not at every attempt.
+                told = true;
+                tracing::warn!(kind = kind.kind, error = %with_causes(&error), "failed to watch; it is tried again and again");
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -336,5 +340,139 @@ fn is_kind_missing(error: &watcher::Error) -> bool {
         | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
         watcher::Error::WatchError(status) => status.code == 404,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::stream;
+    use kube::api::DynamicObject;
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+    use crate::kinds::AGENT;
+
+    type Events = Vec<watcher::Result<Event<DynamicObject>>>;
+
+    fn agent(name: &str, url: &str) -> DynamicObject {
+        let mut agent = DynamicObject::new(name, &AGENT.api_resource()).within("ns");
+        agent.data = serde_json::json!({"url": url});
+        agent
+    }
+
+    fn not_found() -> watcher::Error {
+        let status = kube::core::Status {
+            code: 404,
+            ..kube::core::Status::default()
+        };
+        watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)))
+    }
+
+    fn url(agent: DynamicObject) -> Result<String, String> {
+        let url = agent.data["url"].as_str().map(str::to_owned);
+        url.ok_or_else(|| "no url".to_owned())
+    }
+
+    /// What is told while one watch after another brings these events, and what is cached then.
+    async fn told(watches: Vec<Events>) -> (Vec<String>, Watched<String>) {
+        let watched = Watched::new(AGENT, &Namespaces::All);
+        let told = Mutex::new(Vec::new());
+        let watches = Mutex::new(watches.into_iter());
+        let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+        let open = |_: Option<&str>| match watches.lock().unwrap().next() {
+            Some(events) => stream::iter(events).chain(stream::pending()).boxed(),
+            None => {
+                ended.send(()).unwrap();
+                stream::pending().boxed()
+            }
+        };
+        let changed = |change: Change<String>| {
+            told.lock().unwrap().push(match change {
+                Change::Kind => "kind".to_owned(),
+                Change::Object {
+                    object,
+                    before,
+                    after,
+                } => format!(
+                    "{}: {} -> {}",
+                    object.name,
+                    before.as_deref().map_or("-", String::as_str),
+                    after.as_deref().map_or("-", String::as_str)
+                ),
+            });
+        };
+        {
+            let follow = watched.follow(open, url, changed);
+            tokio::select! {
+                () = follow => {}
+                // What a watch brings is taken at once; time stands still but for pauses between attempts.
+                () = tokio::time::sleep(Duration::from_secs(600)) => {}
+                _ = end.recv() => {}
+            }
+        }
+        let told = told.into_inner().unwrap();
+        (told, watched)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delete_during_a_broken_watch_is_noticed_and_what_stayed_is_not_told_again() {
+        let broken = watcher::Error::NoResourceVersion;
+        let events = vec![
+            Ok(Event::Init),
+            Ok(Event::InitApply(agent("a", "1"))),
+            Ok(Event::InitApply(agent("b", "1"))),
+            Ok(Event::InitDone),
+            Ok(Event::Apply(agent("a", "2"))),
+            Ok(Event::Apply(agent("a", "2"))),
+            Err(broken),
+            Ok(Event::Init),
+            Ok(Event::InitApply(agent("a", "2"))),
+            Ok(Event::InitDone),
+        ];
+        let (mut told, watched) = told(vec![events]).await;
+        told[1..3].sort();
+        assert_eq!(
+            told,
+            ["kind", "a: - -> 1", "b: - -> 1", "a: 1 -> 2", "b: 1 -> -"]
+        );
+        assert_eq!(watched.listing(), Listing::Listed);
+        assert_eq!(watched.all().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_is_missing_is_asked_for_again_and_again() {
+        let missing = || vec![Err(not_found())];
+        let listed = vec![
+            Ok(Event::Init),
+            Ok(Event::InitApply(agent("a", "1"))),
+            Ok(Event::InitDone),
+            Err(not_found()),
+        ];
+        let (told, watched) = told(vec![missing(), missing(), listed]).await;
+        assert_eq!(told, ["kind", "kind", "a: - -> 1", "kind"]);
+        assert_eq!(watched.listing(), Listing::KindMissing);
+        let a = ObjectRef {
+            namespace: "ns".into(),
+            name: "a".into(),
+        };
+        assert_eq!(watched.get(&a), Lookup::KindMissing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_parse_counts_as_absent_and_stops_nobody() {
+        let mut broken = agent("b", "");
+        broken.data = serde_json::Value::Null;
+        let events = vec![
+            Ok(Event::Init),
+            Ok(Event::InitApply(broken.clone())),
+            Ok(Event::InitApply(agent("a", "1"))),
+            Ok(Event::InitDone),
+            Ok(Event::Apply(agent("b", "1"))),
+            Ok(Event::Apply(broken)),
+        ];
+        let (told, _) = told(vec![events]).await;
+        assert_eq!(told, ["kind", "a: - -> 1", "b: - -> 1", "b: 1 -> -"]);
     }
 }

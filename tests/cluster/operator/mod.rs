@@ -3,11 +3,15 @@
 mod deletion;
 mod drift;
 mod generate;
+mod kinds_missing;
 mod references;
+mod tells;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -17,7 +21,7 @@ use testbench_core::yaml;
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
-use testbench_tests::control_plane::{Namespace, poll};
+use testbench_tests::control_plane::{ControlPlane, Namespace, poll};
 use testbench_tests::{bundled_host, folder};
 use tokio::sync::{OnceCell, oneshot};
 
@@ -28,6 +32,7 @@ const ACCOUNT: &str = "system:serviceaccount:testbench-system:testbench";
 
 /// A namespace with an operator that serves it alone; Testkube, as far as the operator knows, is there too.
 struct Operated {
+    cluster: &'static ControlPlane,
     admin: Client,
     namespace: Namespace,
     operator: Option<Operator>,
@@ -42,9 +47,14 @@ struct Operator {
 impl Operated {
     async fn start() -> Self {
         install().await;
+        Self::start_on(shared()).await
+    }
+
+    async fn start_on(cluster: &'static ControlPlane) -> Self {
         let mut operated = Self {
-            admin: shared().client().await.unwrap(),
-            namespace: shared().namespace().await.unwrap(),
+            cluster,
+            admin: cluster.client().await.unwrap(),
+            namespace: cluster.namespace().await.unwrap(),
             operator: None,
         };
         operated.start_operator().await;
@@ -59,11 +69,11 @@ impl Operated {
             testkube_namespace: self.name().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
         };
-        let host = host().await;
+        let (host, cluster) = (host().await, self.cluster);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let client = shared().client_as(ACCOUNT).await.unwrap();
+                let client = cluster.client_as(ACCOUNT).await.unwrap();
                 let stopped = async { drop(stopped.await) };
                 run(options, client, host, stopped).await.unwrap();
             });
@@ -132,6 +142,16 @@ impl Operated {
         self.until(kind, name, "gone", Value::is_null).await;
     }
 
+    /// Waits until a CustomResourceDefinition is gone.
+    async fn until_kind_gone(&self, name: &str) {
+        let crds: Api<CustomResourceDefinition> = Api::all(self.admin.clone());
+        let gone = poll(LIMIT, async || {
+            let found = crds.get_metadata_opt(name).await.unwrap();
+            found.is_none().then_some(())
+        });
+        gone.await.unwrap_or_else(|| panic!("{name} never went"));
+    }
+
     /// Waits for a status of a condition of an Experiment, and gives its reason and message.
     async fn until_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
         let what = format!("{kind}={status} because of {reason}");
@@ -171,7 +191,7 @@ impl Operated {
 
     /// What the operator wrote in this namespace until now: verb and object.
     fn writes(&self) -> Vec<String> {
-        let events = shared().audit_events().unwrap();
+        let events = self.cluster.audit_events().unwrap();
         let here = format!("/namespaces/{}/", self.name());
         events
             .iter()
@@ -215,38 +235,53 @@ async fn host() -> Host {
         .clone()
 }
 
-/// What `deploy/install.yaml` installs, and the neighbours' kinds.
+/// What `deploy/install.yaml` installs, and the neighbours' kinds, on the control plane that tests share.
 async fn install() {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED
         .get_or_init(|| async {
-            let mut files = vec![folder("../deploy/install.yaml")];
-            let crds = fs::read_dir(folder("fixtures/crds")).unwrap();
-            files.extend(crds.map(|entry| entry.unwrap().path()));
-            for file in files {
-                kubectl(&[
-                    "apply",
-                    "--server-side",
-                    "--force-conflicts",
-                    "-f",
-                    file.to_str().unwrap(),
-                ]);
+            install_operator(shared());
+            for file in neighbours() {
+                apply_file(shared(), &file);
             }
-            kubectl(&[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                "crd",
-                "--all",
-            ]);
+            wait_for_kinds(shared());
         })
         .await;
 }
 
-fn kubectl(arguments: &[&str]) -> String {
-    let output = std::process::Command::new(shared().kubectl())
+fn install_operator(cluster: &ControlPlane) {
+    apply_file(cluster, &folder("../deploy/install.yaml"));
+}
+
+/// Our excerpts of the neighbours' CustomResourceDefinitions.
+fn neighbours() -> Vec<PathBuf> {
+    let crds = fs::read_dir(folder("fixtures/crds")).unwrap();
+    crds.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn apply_file(cluster: &ControlPlane, file: &Path) {
+    let file = file.to_str().unwrap();
+    kubectl(
+        cluster,
+        &["apply", "--server-side", "--force-conflicts", "-f", file],
+    );
+}
+
+fn wait_for_kinds(cluster: &ControlPlane) {
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "--all",
+    ];
+    kubectl(cluster, &wait);
+}
+
+fn kubectl(cluster: &ControlPlane, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(cluster.kubectl())
         .arg("--kubeconfig")
-        .arg(shared().kubeconfig())
+        .arg(cluster.kubeconfig())
         .args(arguments)
         .output()
         .unwrap();

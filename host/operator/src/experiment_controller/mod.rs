@@ -1,6 +1,6 @@
 //! Keeps what Experiments want: a change of anything that an Experiment depends on starts a reconcile of it.
 //!
-//! The folder is the way of the data: [`stores`] hold what the cluster holds; [`reconcile`] composes, [`apply`]s and [`prune`]s;
+//! The folder is the way of the data: [`stores`] hold what the cluster holds; [`mod@reconcile`] composes, [`apply`]s and [`prune`]s;
 //! what came of it is the [`outcome`], from which [`status`] and [`report`] follow.
 
 pub mod apply;
@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod prune;
 pub mod reconcile;
 pub mod report;
+pub mod runs;
 pub mod status;
 pub mod stores;
 

@@ -108,6 +108,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
+        Self::Unreadable,
+        Self::Invalid,
+        Self::InvalidPhases,
+        Self::PhaseRejected,
+        Self::PhaseWaiting,
+        Self::PhaseFailed,
+        Self::InvalidComposition,
+        Self::KindNotInstalled,
+        Self::NameConflict,
+        Self::WaitingForDeletion,
+        Self::ApplyFailed,
+        Self::PruneFailed,
+        Self::DeadlineExceeded,
+    ];
+
     /// As a condition spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -233,6 +250,8 @@ fn after_api_error(error: &kube::Error) -> Retry {
     match error {
         kube::Error::Api(status) => match status.code {
             400 | 413 | 422 => Retry::OnChange,
+            // The Experiment goes with its namespace.
+            403 if is_terminating(status) => Retry::OnChange,
             // An undeclared field or a wrong type comes back as 500 without a reason.
             500 if status
                 .message
@@ -244,6 +263,13 @@ fn after_api_error(error: &kube::Error) -> Retry {
         },
         _ => Retry::BackOff,
     }
+}
+
+fn is_terminating(status: &kube::core::Status) -> bool {
+    let details = status.details.iter();
+    details
+        .flat_map(|details| &details.causes)
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::outcome::{Applied, Outcome};
 use super::reconcile::Context;
 use super::status::{self, Subject};
 use super::stores::Stores;
-use crate::kinds::EXPERIMENT;
+use crate::kinds::{EXPERIMENT, TEST_WORKFLOW};
 
 /// Longest note that the API server takes, in bytes.
 const MAX_NOTE: usize = 1024;
@@ -60,6 +60,10 @@ impl Reports {
     ) -> Result<(), kube::Error> {
         let existing = existing(&context.stores, &observed.uid);
         let now = now();
+        let workflows = existing.iter().filter(|one| one.kind == TEST_WORKFLOW.kind);
+        let runs: Vec<_> = workflows
+            .flat_map(|workflow| context.stores.runs_of(&workflow.name))
+            .collect();
         let next = status::next(
             &observed.status,
             outcome,
@@ -68,6 +72,7 @@ impl Reports {
                 namespace: &object.namespace,
                 testkube_namespace: &context.testkube_namespace,
                 existing: &existing,
+                runs: &runs,
                 now: &now,
             },
         );

@@ -13,6 +13,7 @@ use testbench_core::resolve::Lookup;
 use testbench_engine::Severity;
 
 use super::outcome::{AgentFound, Applied, Failure, Outcome, Retry};
+use super::runs::{self, End, RunEvent};
 
 /// What the status speaks of, beside the outcome.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,8 @@ pub struct Subject<'a> {
     pub testkube_namespace: &'a str,
     /// What exists of what was generated.
     pub existing: &'a [GeneratedResource],
+    /// What Testkube tells of its runs.
+    pub runs: &'a [RunEvent],
     /// RFC 3339, in whole seconds.
     pub now: &'a str,
 }
@@ -51,6 +54,8 @@ pub fn next(
         status.mode = Some(applied.mode.to_owned());
         status.phases = phases(&applied.phases, &applied.findings);
     }
+    let (last_execution, end) = runs::last(status.last_execution.as_ref(), subject.runs);
+    status.last_execution = last_execution;
     let workflow = workflow_ready(result, subject);
     let agent = agent.as_ref().map(agent_resolved);
     let ready = ready(result, &workflow, agent.as_ref());
@@ -66,6 +71,10 @@ pub fn next(
     conditions.set("WorkflowReady", Some(workflow));
     if let Some(agent) = agent {
         conditions.set("AgentResolved", Some(agent));
+    }
+    // While the next run goes on, what is known of the one before it stays.
+    if let Some(end) = end {
+        conditions.set("LastRunSucceeded", Some(last_run_succeeded(end, &status)));
     }
     conditions.set("Reconciling", reconciling);
     conditions.set("Stalled", stalled);
@@ -165,6 +174,17 @@ fn ready(
     }
 }
 
+fn last_run_succeeded(end: End, status: &ExperimentStatus) -> State {
+    let id = status.last_execution.as_ref().map_or("", |last| &last.id);
+    let (succeeded, reason, what) = match end {
+        End::Passed => ("True", "RunPassed", "passed"),
+        End::Failed => ("False", "RunFailed", "failed"),
+        End::Aborted => ("False", "RunAborted", "was aborted by Testkube"),
+        End::Canceled => ("False", "RunCanceled", "was canceled"),
+    };
+    (succeeded, reason, format!("execution {id} {what}"))
+}
+
 /// At most one of `Reconciling` and `Stalled` is there, and none where the Experiment is ready.
 fn progress(result: &Result<Applied, Failure>, ready: &State) -> (Option<State>, Option<State>) {
     let (status, reason, message) = ready;
@@ -245,6 +265,227 @@ impl Conditions<'_> {
         match position {
             Some(position) => self.kept[position] = condition,
             None => self.kept.push(condition),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use testbench_core::resolve::{Endpoint, ObjectRef};
+    use testbench_core::templates::TemplateProblem;
+
+    use super::super::outcome::Reason;
+    use super::*;
+
+    const FIRST: &str = "2026-01-01T00:00:00Z";
+    const LATER: &str = "2026-01-01T01:00:00Z";
+
+    fn subject(now: &str) -> Subject<'_> {
+        Subject {
+            generation: 1,
+            namespace: "demo",
+            testkube_namespace: "demo",
+            existing: &[],
+            runs: &[],
+            now,
+        }
+    }
+
+    fn applied() -> Result<Applied, Failure> {
+        Ok(Applied {
+            mode: "inline",
+            written: Vec::new(),
+            pruned: Vec::new(),
+            phases: Vec::new(),
+            findings: Vec::new(),
+            template_problems: Vec::new(),
+        })
+    }
+
+    fn failed(retry: Retry) -> Result<Applied, Failure> {
+        Err(Failure {
+            reason: Reason::PhaseFailed,
+            message: "phase `run` failed".to_owned(),
+            retry,
+        })
+    }
+
+    fn outcome(result: Result<Applied, Failure>, lookup: Lookup<()>) -> Outcome {
+        let endpoint = Endpoint {
+            name: "bot".to_owned(),
+            namespace: "demo".to_owned(),
+            url: "http://bot:8000".to_owned(),
+        };
+        Outcome {
+            agent: Some(AgentFound { endpoint, lookup }),
+            result,
+        }
+    }
+
+    fn found() -> Lookup<()> {
+        Lookup::Found(Arc::new(()))
+    }
+
+    /// `Ready=True/Reconciled` and so on.
+    fn conditions(status: &ExperimentStatus) -> Vec<String> {
+        let spelt = |condition: &Condition| {
+            format!(
+                "{}={}/{}",
+                condition.kind, condition.status, condition.reason
+            )
+        };
+        status.conditions.iter().map(spelt).collect()
+    }
+
+    #[test]
+    fn conditions_follow_from_the_outcome() {
+        let missing = TemplateProblem::NotFound {
+            used_by: "step `run`".to_owned(),
+            template: ObjectRef {
+                namespace: "demo".to_owned(),
+                name: "run-template".to_owned(),
+            },
+        };
+        let without_template = applied().map(|applied| Applied {
+            template_problems: vec![missing],
+            ..applied
+        });
+        for (shows, outcome, expected) in [
+            (
+                "all well",
+                outcome(applied(), found()),
+                vec![
+                    "Ready=True/Reconciled",
+                    "WorkflowReady=True/Generated",
+                    "AgentResolved=True/AgentFound",
+                ],
+            ),
+            (
+                "no Agent",
+                outcome(applied(), Lookup::Absent),
+                vec![
+                    "Ready=False/AgentNotFound",
+                    "WorkflowReady=True/Generated",
+                    "AgentResolved=False/AgentNotFound",
+                    "Reconciling=True/AgentNotFound",
+                ],
+            ),
+            (
+                "no kind Agent",
+                outcome(applied(), Lookup::KindMissing),
+                vec![
+                    "Ready=True/Reconciled",
+                    "WorkflowReady=True/Generated",
+                    "AgentResolved=Unknown/AgentKindNotInstalled",
+                ],
+            ),
+            (
+                "no template",
+                outcome(without_template, found()),
+                vec![
+                    "Ready=False/TemplateNotFound",
+                    "WorkflowReady=False/TemplateNotFound",
+                    "AgentResolved=True/AgentFound",
+                    "Reconciling=True/TemplateNotFound",
+                ],
+            ),
+            (
+                "a step failed and is tried again",
+                outcome(failed(Retry::BackOff), found()),
+                vec![
+                    "Ready=False/PhaseFailed",
+                    "WorkflowReady=False/PhaseFailed",
+                    "AgentResolved=True/AgentFound",
+                    "Reconciling=True/PhaseFailed",
+                ],
+            ),
+            (
+                "only a change helps",
+                outcome(failed(Retry::OnChange), found()),
+                vec![
+                    "Ready=False/PhaseFailed",
+                    "WorkflowReady=False/PhaseFailed",
+                    "AgentResolved=True/AgentFound",
+                    "Stalled=True/PhaseFailed",
+                ],
+            ),
+        ] {
+            let status = next(&ExperimentStatus::default(), &outcome, subject(FIRST));
+            assert_eq!(conditions(&status), expected, "{shows}");
+            assert_eq!(status.observed_generation, Some(1));
+        }
+    }
+
+    #[test]
+    fn testkube_looks_in_one_namespace_only() {
+        let elsewhere = Subject {
+            testkube_namespace: "testkube",
+            ..subject(FIRST)
+        };
+        let status = next(
+            &ExperimentStatus::default(),
+            &outcome(applied(), found()),
+            elsewhere,
+        );
+        let conditions = conditions(&status);
+        assert_eq!(conditions[0], "Ready=False/OutsideTestkubeNamespace");
+        assert_eq!(conditions[3], "Stalled=True/OutsideTestkubeNamespace");
+    }
+
+    #[test]
+    fn a_transition_is_dated_when_it_happens_and_nothing_else_changes_a_steady_status() {
+        let well = || outcome(applied(), found());
+        let first = next(&ExperimentStatus::default(), &well(), subject(FIRST));
+        assert_eq!(next(&first, &well(), subject(LATER)), first);
+
+        let broken = next(
+            &first,
+            &outcome(failed(Retry::BackOff), found()),
+            subject(LATER),
+        );
+        let since = |status: &ExperimentStatus, kind: &str| {
+            let condition = status
+                .conditions
+                .iter()
+                .find(|condition| condition.kind == kind);
+            condition.unwrap().last_transition_time.clone()
+        };
+        assert_eq!(since(&broken, "Ready"), LATER);
+        assert_eq!(since(&broken, "AgentResolved"), FIRST);
+        // The last good is kept.
+        assert_eq!(broken.mode.as_deref(), Some("inline"));
+        assert_eq!(broken.agent_url.as_deref(), Some("http://bot:8000"));
+
+        let healed = next(&broken, &well(), subject(LATER));
+        assert_eq!(conditions(&healed), conditions(&first));
+    }
+
+    /// docs/status.md is what a user has to go by.
+    #[test]
+    fn every_reason_is_documented() {
+        let document = include_str!("../../../../docs/status.md");
+        let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+        let others = [
+            "Reconciled",
+            "Generated",
+            "OutsideTestkubeNamespace",
+            "TemplateNotFound",
+            "TemplateConfigMissing",
+            "AgentFound",
+            "AgentNotFound",
+            "AgentKindNotInstalled",
+            "RunPassed",
+            "RunFailed",
+            "RunAborted",
+            "RunCanceled",
+        ];
+        for reason in reasons.chain(others) {
+            assert!(
+                document.contains(&format!("| `{reason}` |")),
+                "docs/status.md lacks a row for {reason}"
+            );
         }
     }
 }

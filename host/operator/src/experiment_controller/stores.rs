@@ -15,7 +15,8 @@ use testbench_core::resolve::{
 };
 
 use super::observed::{Generated, Observed, fields};
-use crate::kinds::{self, GENERATED, Kind};
+use super::runs::RunEvent;
+use crate::kinds::{self, GENERATED, Kind, TEST_WORKFLOW};
 use crate::watch::{Change, Listing, Namespaces, Watched};
 
 /// Selects what this operator has generated.
@@ -32,6 +33,8 @@ pub struct Stores {
     templates: Watched<Template>,
     /// In the order of [`GENERATED`].
     generated: [Watched<Generated>; GENERATED.len()],
+    /// Not waited for, and not asked whether it is complete: it is only reported.
+    runs: Watched<Option<RunEvent>>,
     operator_namespace: String,
     /// Which templates the workflow of an Experiment named last: only composing tells.
     named_templates: Mutex<HashMap<ObjectRef, BTreeSet<ObjectRef>>>,
@@ -40,7 +43,11 @@ pub struct Stores {
 impl Stores {
     /// Empty caches.
     #[must_use]
-    pub fn new(namespaces: &Namespaces, operator_namespace: &str) -> Self {
+    pub fn new(
+        namespaces: &Namespaces,
+        operator_namespace: &str,
+        testkube_namespace: &str,
+    ) -> Self {
         // References may point at the operator's own namespace, too.
         let with_own = match namespaces {
             Namespaces::All => Namespaces::All,
@@ -57,6 +64,10 @@ impl Stores {
             otel_configs: Watched::new(kinds::CONFIG_MAP, &with_own),
             templates: Watched::new(kinds::TEMPLATE, namespaces),
             generated: GENERATED.map(|kind| Watched::new(kind, namespaces)),
+            runs: Watched::new(
+                kinds::EVENT,
+                &Namespaces::Named(vec![testkube_namespace.to_owned()]),
+            ),
             operator_namespace: operator_namespace.to_owned(),
             named_templates: Mutex::default(),
         }
@@ -235,7 +246,23 @@ impl Stores {
                 Change::Kind => send_all(),
             })
         });
+        let about_workflows = default().fields("involvedObject.kind=TestWorkflow");
+        let runs = self.runs.follow(
+            whole(kinds::EVENT, about_workflows),
+            RunEvent::read,
+            |change| match change {
+                Change::Object { object, after, .. } => {
+                    if let Some(run) = after.as_deref().and_then(Option::as_ref) {
+                        self.who_runs(&object.namespace, &run.workflow)
+                            .into_iter()
+                            .for_each(send);
+                    }
+                }
+                Change::Kind => {}
+            },
+        );
         futures::join!(
+            runs,
             experiments,
             agents,
             ai_gateways,
@@ -257,6 +284,30 @@ impl Stores {
                 send(object);
             }
         }
+    }
+
+    /// What Testkube tells of the runs of a workflow.
+    #[must_use]
+    pub fn runs_of(&self, workflow: &str) -> Vec<RunEvent> {
+        let of_workflow =
+            |run: &Option<RunEvent>| run.as_ref().is_some_and(|run| run.workflow == workflow);
+        let runs = self.runs.select(of_workflow);
+        runs.into_iter()
+            .filter_map(|(_, run)| (*run).clone())
+            .collect()
+    }
+
+    fn who_runs(&self, namespace: &str, workflow: &str) -> Option<ObjectRef> {
+        let workflow = ObjectRef {
+            namespace: namespace.to_owned(),
+            name: workflow.to_owned(),
+        };
+        let watched = self.generated(TEST_WORKFLOW.api_version, TEST_WORKFLOW.kind)?;
+        let owner = watched.get(&workflow).found()?.owner.clone()?;
+        Some(ObjectRef {
+            namespace: workflow.namespace,
+            name: owner.name,
+        })
     }
 
     fn who_names(&self, template: &ObjectRef) -> Vec<ObjectRef> {
