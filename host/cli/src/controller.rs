@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The only namespace in which Testkube looks for workflows; the operator's own where it is not set.
     #[arg(long, value_name = "NAMESPACE", env = "TESTBENCH_TESTKUBE_NAMESPACE")]
     testkube_namespace: Option<String>,
-    /// Where /healthz and /readyz are served.
+    /// Where /healthz, /readyz and /metrics are served.
     #[arg(
         long,
         value_name = "ADDRESS",

@@ -1,11 +1,12 @@
 //! Fourth step: calls every assigned plugin with what it asked for, and nothing more.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use testbench_engine::{
-    Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, Outcome,
+    Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, LogLine, Outcome,
 };
 
 use crate::compose::{Piece, Placement};
@@ -25,6 +26,12 @@ pub struct Contributed {
     pub plugin: Arc<Registered>,
     /// Its piece.
     pub contribution: Contribution,
+    /// What it logged, the first lines.
+    pub log: Vec<LogLine>,
+    /// How many lines it logged beyond that.
+    pub log_dropped: u64,
+    /// How long the call took, waiting for its turn included.
+    pub took: Duration,
 }
 
 impl<'a> From<&'a Contributed> for Piece<'a> {
@@ -33,6 +40,9 @@ impl<'a> From<&'a Contributed> for Piece<'a> {
             phase,
             plugin,
             contribution,
+            log: _,
+            log_dropped: _,
+            took: _,
         } = contributed;
         Self {
             phase,
@@ -69,6 +79,26 @@ pub enum PhaseError {
         #[source]
         source: Box<CallError>,
     },
+}
+
+impl PhaseError {
+    /// The phase, and why in one constant word.
+    #[must_use]
+    pub fn cause(&self) -> (&str, &'static str) {
+        match self {
+            Self::Refused {
+                phase,
+                kind: FailureKind::Rejected,
+                ..
+            } => (phase, "Rejected"),
+            Self::Refused {
+                phase,
+                kind: FailureKind::Waiting,
+                ..
+            } => (phase, "Waiting"),
+            Self::Call { phase, source, .. } => (phase, source.cause()),
+        }
+    }
 }
 
 fn verb(kind: FailureKind) -> &'static str {
@@ -108,10 +138,9 @@ pub async fn invoke(
     let calls = assignments.iter().map(|assignment| {
         let call = call(assignment, validated, placement, &names);
         async move {
-            outcome(
-                assignment,
-                engine.generate(&assignment.plugin.plugin, call).await,
-            )
+            let start = Instant::now();
+            let answer = engine.generate(&assignment.plugin.plugin, call).await;
+            outcome(assignment, answer, start.elapsed())
         }
     });
     let (mut contributed, mut findings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,18 +167,29 @@ pub async fn invoke(
 
 fn outcome(
     assignment: &Assignment,
-    outcome: Result<Outcome, CallError>,
+    answer: Result<Outcome, CallError>,
+    took: Duration,
 ) -> Result<Contributed, PhaseError> {
     let phase = assignment.phase.clone();
-    match outcome.map(|outcome| outcome.result) {
-        Ok(Ok(contribution)) => Ok(Contributed {
+    match answer {
+        Ok(Outcome {
+            result: Ok(contribution),
+            log,
+            log_dropped,
+        }) => Ok(Contributed {
             phase,
             plugin: assignment.plugin.clone(),
             contribution,
+            log,
+            log_dropped,
+            took,
         }),
-        Ok(Err(Failure {
-            kind, diagnostics, ..
-        })) => Err(PhaseError::Refused {
+        Ok(Outcome {
+            result: Err(Failure {
+                kind, diagnostics, ..
+            }),
+            ..
+        }) => Err(PhaseError::Refused {
             phase,
             kind,
             diagnostics,

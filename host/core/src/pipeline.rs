@@ -1,6 +1,8 @@
 //! The way of the data, as far as it is pure: from a resolved Experiment to the objects that the cluster should hold.
 
-use testbench_engine::Engine;
+use std::time::Duration;
+
+use testbench_engine::{Engine, LogLine};
 
 use crate::compose::{self, ComposeError, DesiredObject, Placement};
 use crate::error::with_causes;
@@ -55,6 +57,10 @@ pub struct FilledPhase {
     pub plugin: String,
     /// The component's digest, `sha256:<hex>`.
     pub digest: String,
+    /// What it logged: the first lines, and how many it logged beyond those.
+    pub log: (Vec<LogLine>, u64),
+    /// How long its call took, waiting for its turn included.
+    pub took: Duration,
 }
 
 /// The step that failed, with everything that it found wrong. Nothing has been written.
@@ -93,7 +99,7 @@ pub async fn desired(
         compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
     let template_problems = template_problems(&objects, &validated.env, references);
     let findings = validated.findings.into_iter().chain(remarks).collect();
-    let phases = contributed.iter().map(filled).collect();
+    let phases = contributed.into_iter().map(filled).collect();
     Ok(Desired {
         mode: validated.data.mode(),
         objects,
@@ -119,13 +125,15 @@ fn template_problems(
         .collect()
 }
 
-fn filled(piece: &invoke::Contributed) -> FilledPhase {
+fn filled(piece: invoke::Contributed) -> FilledPhase {
     let plugin = &piece.plugin.plugin;
     let descriptor = plugin.descriptor();
     FilledPhase {
-        name: piece.phase.clone(),
+        name: piece.phase,
         plugin: format!("{} {}", descriptor.name, descriptor.version),
         digest: plugin.digest().to_owned(),
+        log: (piece.log, piece.log_dropped),
+        took: piece.took,
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod experiment_controller;
 pub mod kinds;
+pub mod metrics;
 mod preflight;
 mod server;
 pub mod watch;
@@ -16,6 +17,7 @@ use testbench_core::pipeline::Host;
 
 use self::experiment_controller::reconcile::Context;
 use self::experiment_controller::stores::Stores;
+use self::metrics::Metrics;
 pub use self::preflight::PreflightError;
 use self::watch::Namespaces;
 
@@ -28,7 +30,7 @@ pub struct Options {
     pub operator_namespace: String,
     /// The only namespace in which Testkube looks for workflows.
     pub testkube_namespace: String,
-    /// Where health is served over HTTP.
+    /// Where health and metrics are served over HTTP.
     pub listen: SocketAddr,
 }
 
@@ -72,14 +74,17 @@ pub async fn run(
         &operator_namespace,
         &testkube_namespace,
     ));
-    let server = server::bind(listen, stores.clone()).await;
-    let server = server.map_err(|source| RunError::Listen {
+    let metrics = Arc::new(Metrics::default());
+    let server = server::bind(listen, stores.clone(), metrics.clone()).await;
+    let (address, server) = server.map_err(|source| RunError::Listen {
         address: listen,
         source,
     })?;
+    tracing::info!(%address, "serving /healthz, /readyz and /metrics");
     let context = Context {
         client,
         stores,
+        metrics,
         host,
         operator_namespace,
         testkube_namespace,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use testbench_core::admission::{Schema, SchemaError};
 use testbench_core::error::with_causes;
-use testbench_core::pipeline::Host;
+use testbench_core::pipeline::{FilledPhase, Host};
 use testbench_core::render::{ManifestError, Manifests, Renderer, Source};
 use testbench_core::yaml::{self, YamlError};
 
@@ -152,22 +152,26 @@ struct Found {
     file: &'static str,
     other: &'static str,
     text: String,
+    /// What plugins logged: shown where something differs, and never compared.
+    log: String,
 }
 
 impl Found {
-    fn output(text: String) -> Self {
+    fn output(text: String, log: String) -> Self {
         Self {
             file: EXPECTED,
             other: ERROR,
             text,
+            log,
         }
     }
 
-    fn error(text: String) -> Self {
+    fn error(text: String, log: String) -> Self {
         Self {
             file: ERROR,
             other: EXPECTED,
             text,
+            log,
         }
     }
 }
@@ -183,7 +187,7 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
         unused,
     } = match Manifests::read(&[source]) {
         Ok(manifests) => manifests,
-        Err(error) => return Ok(Found::error(unreadable(&error))),
+        Err(error) => return Ok(Found::error(unreadable(&error), String::new())),
     };
     let renderer = Renderer {
         host: host.clone(),
@@ -196,10 +200,11 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
         .map(|remark| format!("# info: {remark}\n"))
         .collect();
     let mut objects = Vec::new();
-    let mut errors = String::new();
+    let (mut errors, mut log) = (String::new(), String::new());
     for experiment in experiments {
         match renderer.render(experiment.manifest).await {
             Ok(desired) => {
+                log.extend(desired.phases.iter().map(log_of));
                 remarks.extend(desired.remarks().map(|remark| format!("# {remark}\n")));
                 objects.extend(desired.objects.into_iter().map(|object| object.manifest));
             }
@@ -207,10 +212,30 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
         }
     }
     if errors.is_empty() {
-        Ok(Found::output(remarks + &yaml::documents(&objects)?))
+        Ok(Found::output(remarks + &yaml::documents(&objects)?, log))
     } else {
-        Ok(Found::error(errors))
+        Ok(Found::error(errors, log))
     }
+}
+
+fn log_of(phase: &FilledPhase) -> String {
+    let (lines, dropped) = &phase.log;
+    let mut log: String = lines
+        .iter()
+        .map(|line| {
+            format!(
+                "log of phase {}: {:?}: {}\n",
+                phase.name, line.level, line.message
+            )
+        })
+        .collect();
+    if *dropped > 0 {
+        log.push_str(&format!(
+            "log of phase {}: {dropped} further lines\n",
+            phase.name
+        ));
+    }
+    log
 }
 
 /// `text` with every digest cut short: what a case says must not change with each build of a component.
@@ -253,9 +278,8 @@ fn compare(folder: &Path, found: &Found) -> Result<Option<Mismatch>, CaseError> 
         return Ok(None);
     }
     let diff = similar::TextDiff::from_lines(&expected, &found.text);
-    Ok(mismatch(
-        diff.unified_diff().header(found.file, "found").to_string(),
-    ))
+    let diff = diff.unified_diff().header(found.file, "found").to_string();
+    Ok(mismatch(diff + &found.log))
 }
 
 fn bless(folder: &Path, found: &Found) -> Result<(), CaseError> {

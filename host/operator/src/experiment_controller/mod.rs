@@ -17,7 +17,8 @@ pub mod stores;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
 use futures::{FutureExt as _, StreamExt as _};
@@ -97,6 +98,12 @@ fn named(object: &ObjectRef) -> DynamicObject {
     DynamicObject::new(&object.name, &EXPERIMENT.api_resource()).within(&object.namespace)
 }
 
+/// Tells the log lines of one reconcile from those of another.
+fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 struct Controller {
     context: Context,
     reports: Reports,
@@ -113,7 +120,8 @@ async fn handle(
         name: object.name_any(),
     };
     let (task, of) = (controller.clone(), object.clone());
-    let task = tokio::spawn(async move { task.attempt(&of).await }.in_current_span());
+    let span = tracing::info_span!(parent: None, "reconcile", %object, id = next_id());
+    let task = tokio::spawn(async move { task.attempt(&of).await }.instrument(span));
     Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(%object, %error, "a reconcile panicked; this is a defect of testbench, please report it");
         Action::requeue(controller.backoff.next(&object))
@@ -141,7 +149,10 @@ impl Controller {
         if observed.deleting {
             return Action::await_change();
         }
+        let active = context.metrics.active();
+        let start = Instant::now();
         let outcome = reconcile(context, object, &observed).await;
+        context.metrics.observe(&outcome, start.elapsed());
         let published = self
             .reports
             .publish(context, object, &observed, &outcome)
@@ -150,6 +161,7 @@ impl Controller {
             tracing::warn!(%object, error = %with_causes(&error), "failed to write the status");
             return Action::requeue(self.backoff.next(object));
         }
+        drop(active);
         self.next_attempt(object, &outcome)
     }
 

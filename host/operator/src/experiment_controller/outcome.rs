@@ -58,6 +58,8 @@ pub struct Failure {
     pub message: String,
     /// What could make the next attempt better.
     pub retry: Retry,
+    /// The phases that gave no contribution, each with its cause in one constant word.
+    pub phases: Vec<(String, &'static str)>,
 }
 
 /// What could make the next attempt better.
@@ -156,6 +158,7 @@ impl Failure {
                 "the stored Experiment does not fit the API: {why}; apply it again, corrected"
             ),
             retry: Retry::OnChange,
+            phases: Vec::new(),
         }
     }
 
@@ -169,6 +172,7 @@ impl Failure {
                 limit.as_secs()
             ),
             retry: Retry::BackOff,
+            phases: Vec::new(),
         }
     }
 }
@@ -185,8 +189,20 @@ impl From<StepError> for Failure {
             reason,
             message: with_causes(&error),
             retry,
+            phases: causes(&error),
         }
     }
+}
+
+fn causes(error: &StepError) -> Vec<(String, &'static str)> {
+    let errors = match error {
+        StepError::Invoke(errors) => errors.as_slice(),
+        StepError::Validate(_) | StepError::Slots(_) | StepError::Compose(_) => &[],
+    };
+    let causes = errors.iter().map(PhaseError::cause);
+    causes
+        .map(|(phase, cause)| (phase.to_owned(), cause))
+        .collect()
 }
 
 /// Several phases may have failed: a defect counts before a refusal, and that before a wait.
@@ -231,6 +247,7 @@ impl From<ApplyError> for Failure {
             reason,
             message: with_causes(&error),
             retry,
+            phases: Vec::new(),
         }
     }
 }
@@ -241,6 +258,7 @@ impl From<PruneError> for Failure {
             reason: Reason::PruneFailed,
             message: with_causes(&error),
             retry: after_api_error(&error.source),
+            phases: Vec::new(),
         }
     }
 }

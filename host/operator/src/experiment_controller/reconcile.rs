@@ -14,6 +14,7 @@ use super::observed::Observed;
 use super::outcome::{AgentFound, Applied, Failure, Outcome};
 use super::prune::prune;
 use super::stores::Stores;
+use crate::metrics::Metrics;
 
 /// Longest time that one reconcile may take; then it is tried again.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ pub struct Context {
     pub client: Client,
     /// What the cluster holds.
     pub stores: Arc<Stores>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
     /// Engine and plugins.
     pub host: Host,
     /// The operator's own namespace.

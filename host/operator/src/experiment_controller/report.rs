@@ -6,6 +6,7 @@ use kube::{Client, Resource as _};
 use serde_json::json;
 use testbench_api::{Condition, ExperimentStatus, GeneratedResource};
 use testbench_core::experiment::{API_VERSION, KIND};
+use testbench_core::pipeline::FilledPhase;
 use testbench_core::resolve::ObjectRef;
 
 use super::apply::{Why, Written};
@@ -76,7 +77,7 @@ impl Reports {
                 now: &now,
             },
         );
-        log(object, outcome);
+        log(outcome);
         for event in events(outcome, &observed.status, &next) {
             self.event(object, observed, event).await;
         }
@@ -152,13 +153,37 @@ fn now() -> String {
         .to_string()
 }
 
-fn log(object: &ObjectRef, outcome: &Outcome) {
+/// The span that these lines stand in names the object.
+fn log(outcome: &Outcome) {
     match &outcome.result {
         Ok(Applied {
-            written, pruned, ..
-        }) => tracing::info!(%object, written = written.len(), pruned = pruned.len(), "reconciled"),
+            written,
+            pruned,
+            phases,
+            ..
+        }) => {
+            log_phases(phases);
+            tracing::info!(written = written.len(), pruned = pruned.len(), "reconciled");
+        }
         Err(failure) => {
-            tracing::warn!(%object, reason = failure.reason.as_str(), message = failure.message, "failed to reconcile");
+            tracing::warn!(
+                reason = failure.reason.as_str(),
+                message = failure.message,
+                "failed to reconcile"
+            );
+        }
+    }
+}
+
+/// What plugins logged, for those who look for it.
+fn log_phases(phases: &[FilledPhase]) {
+    for phase in phases {
+        let (lines, dropped) = &phase.log;
+        for line in lines {
+            tracing::debug!(phase = phase.name, level = ?line.level, "{}", line.message);
+        }
+        if *dropped > 0 {
+            tracing::debug!(phase = phase.name, dropped, "further lines were dropped");
         }
     }
 }

@@ -309,6 +309,7 @@ mod tests {
             reason: Reason::PhaseFailed,
             message: "phase `run` failed".to_owned(),
             retry,
+            phases: Vec::new(),
         })
     }
 

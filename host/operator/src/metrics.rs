@@ -1,0 +1,245 @@
+//! What is counted and timed, under the names and labels of controller-runtime where it has them. Labels are bounded: outcomes, phases
+//! and causes, never objects.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::experiment_controller::outcome::{Applied, Failure, Outcome, Retry};
+
+const CONTROLLER: &str = "experiment";
+
+/// Everything that is counted and timed.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ByResult, Counter>,
+    errors: Family<ByReason, Counter>,
+    seconds: Family<ByController, Histogram>,
+    active: Family<ByController, Gauge>,
+    phase_seconds: Family<ByPhase, Histogram>,
+    phase_failures: Family<ByCause, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByController {
+    controller: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    controller: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    controller: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByPhase {
+    phase: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCause {
+    phase: String,
+    cause: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            reconciles: Family::default(),
+            errors: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
+            active: Family::default(),
+            phase_seconds: Family::new_with_constructor(|| Histogram::new(PHASE_BUCKETS)),
+            phase_failures: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        // Counters get `_total` where they are written out.
+        registry.register(
+            "controller_runtime_reconcile",
+            "Reconciles by what came of them",
+            metrics.reconciles.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Reconciles that failed, by the reason that the status gives",
+            metrics.errors.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_time_seconds",
+            "Time of a reconcile",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "controller_runtime_active_workers",
+            "Reconciles that go on now",
+            metrics.active.clone(),
+        );
+        registry.register(
+            "testbench_phase_invocation_time_seconds",
+            "Time of one call of the plugin of a phase, waiting for its turn included",
+            metrics.phase_seconds.clone(),
+        );
+        registry.register(
+            "testbench_phase_failures",
+            "Calls of the plugin of a phase that gave no contribution, by cause",
+            metrics.phase_failures.clone(),
+        );
+        metrics
+    }
+}
+
+/// Upper ends, in seconds. The deadline of a reconcile is the last.
+const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+/// Upper ends, in seconds. The wall-clock limit of a call is the last.
+const PHASE_BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.2, 1.0, 5.0];
+
+/// Counts a reconcile as one that goes on, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Active(Gauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// A reconcile begins.
+    pub(crate) fn active(&self) -> Active {
+        let controller = ByController {
+            controller: CONTROLLER,
+        };
+        let gauge = self.active.get_or_create_owned(&controller);
+        gauge.inc();
+        Active(gauge)
+    }
+
+    /// A reconcile is over.
+    pub fn observe(&self, outcome: &Outcome, took: Duration) {
+        let controller = CONTROLLER;
+        let result = match &outcome.result {
+            Ok(applied) => {
+                self.observe_phases(applied);
+                "success"
+            }
+            Err(failure) => {
+                self.observe_failure(failure);
+                match failure.retry {
+                    Retry::OnEvent | Retry::After(_) => "requeue_after",
+                    Retry::OnChange | Retry::BackOff => "error",
+                }
+            }
+        };
+        let by_result = ByResult { controller, result };
+        self.reconciles.get_or_create(&by_result).inc();
+        let by_controller = ByController { controller };
+        let seconds = self.seconds.get_or_create(&by_controller);
+        seconds.observe(took.as_secs_f64());
+    }
+
+    fn observe_phases(&self, applied: &Applied) {
+        for phase in &applied.phases {
+            let by_phase = ByPhase {
+                phase: phase.name.clone(),
+            };
+            let seconds = self.phase_seconds.get_or_create(&by_phase);
+            seconds.observe(phase.took.as_secs_f64());
+        }
+    }
+
+    fn observe_failure(&self, failure: &Failure) {
+        let by_reason = ByReason {
+            controller: CONTROLLER,
+            reason: failure.reason.as_str(),
+        };
+        self.errors.get_or_create(&by_reason).inc();
+        for (phase, cause) in &failure.phases {
+            let by_cause = ByCause {
+                phase: phase.clone(),
+                cause,
+            };
+            self.phase_failures.get_or_create(&by_cause).inc();
+        }
+    }
+
+    /// In the OpenMetrics text format.
+    ///
+    /// # Errors
+    ///
+    /// Where a label cannot be written, which none of ours is.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testbench_core::pipeline::FilledPhase;
+
+    use super::*;
+    use crate::experiment_controller::outcome::Reason;
+
+    #[test]
+    fn outcomes_are_counted_under_names_that_dashboards_know() {
+        let metrics = Metrics::default();
+        let took = Duration::from_millis(3);
+        let applied = Applied {
+            mode: "inline",
+            written: Vec::new(),
+            pruned: Vec::new(),
+            phases: vec![FilledPhase {
+                name: "run".to_owned(),
+                plugin: "run 0.1.0".to_owned(),
+                digest: "sha256:0".to_owned(),
+                log: (Vec::new(), 0),
+                took,
+            }],
+            findings: Vec::new(),
+            template_problems: Vec::new(),
+        };
+        let failure = Failure {
+            reason: Reason::PhaseFailed,
+            message: String::new(),
+            retry: Retry::BackOff,
+            phases: vec![("evaluate".to_owned(), "CpuLimit")],
+        };
+        let active = metrics.active();
+        for result in [Ok(applied), Err(failure)] {
+            let outcome = Outcome {
+                agent: None,
+                result,
+            };
+            metrics.observe(&outcome, took);
+        }
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"controller_runtime_reconcile_total{controller="experiment",result="success"} 1"#,
+            r#"controller_runtime_reconcile_total{controller="experiment",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="experiment",reason="PhaseFailed"} 1"#,
+            r#"controller_runtime_reconcile_time_seconds_count{controller="experiment"} 2"#,
+            r#"controller_runtime_active_workers{controller="experiment"} 1"#,
+            r#"testbench_phase_invocation_time_seconds_count{phase="run"} 1"#,
+            r#"testbench_phase_failures_total{phase="evaluate",cause="CpuLimit"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        drop(active);
+        let idle = r#"controller_runtime_active_workers{controller="experiment"} 0"#;
+        assert!(metrics.text().unwrap().contains(idle));
+    }
+}
