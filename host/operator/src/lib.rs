@@ -6,6 +6,7 @@ pub mod experiment_controller;
 pub mod kinds;
 pub mod metrics;
 mod preflight;
+pub mod raw;
 mod server;
 pub mod watch;
 

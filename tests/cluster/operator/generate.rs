@@ -1,12 +1,15 @@
 //! An Experiment becomes its objects, and they follow it.
 
+use std::io::Write as _;
+
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use testbench_core::admission::Schema;
 use testbench_core::render::{Manifests, Renderer, Source};
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
 
-use super::{Operated, condition, experiment, host, scenarios, with_references};
+use super::{LIMIT, Operated, condition, experiment, host, kubectl, scenarios, with_references};
+use testbench_tests::control_plane::poll;
 
 #[tokio::test]
 async fn an_experiment_becomes_what_render_says_and_its_status_tells_so() {
@@ -223,6 +226,64 @@ async fn an_experiment_that_makes_no_sense_is_told_so_and_its_last_good_objects_
         .await
         .unwrap();
     operated.until_ready("weather").await;
+}
+
+/// The API server stores what no JSON reader of ours goes down to.
+#[tokio::test]
+async fn an_experiment_that_is_too_deep_to_be_read_is_told_so_and_stops_nobody() {
+    let mut operated = with_references().await;
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(500), "}".repeat(500));
+    let text = experiment("deep", json!({"scenarios": scenarios("Hello")})).to_string();
+    let text = text.replace(
+        r#""input":"Hello""#,
+        &format!(r#""input":"Hello","customValues":{deep}"#),
+    );
+    kubectl_apply(&operated, &text);
+    operated
+        .apply(experiment(
+            "weather",
+            json!({"scenarios": scenarios("Hello")}),
+        ))
+        .await;
+    operated.until_ready("weather").await;
+    // Listed at once, and not one after another as they came.
+    operated.stop_operator();
+    operated.start_operator().await;
+    operated
+        .apply(experiment(
+            "later",
+            json!({"scenarios": scenarios("Hello")}),
+        ))
+        .await;
+    operated.until_ready("later").await;
+    let reason = r#"jsonpath={.status.conditions[?(@.type=="Stalled")].reason}"#;
+    let told = poll(LIMIT, async || {
+        let told = kubectl(
+            operated.cluster,
+            &[
+                "-n",
+                operated.name(),
+                "get",
+                "experiment",
+                "deep",
+                "-o",
+                reason,
+            ],
+        );
+        (!told.is_empty()).then_some(told)
+    });
+    assert_eq!(told.await.unwrap(), "Unreadable");
+}
+
+/// Our own reader of JSON does not go down to it either.
+fn kubectl_apply(operated: &Operated, manifest: &str) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(manifest.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    kubectl(
+        operated.cluster,
+        &["-n", operated.name(), "create", "-f", path],
+    );
 }
 
 #[tokio::test]

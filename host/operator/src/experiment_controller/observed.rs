@@ -3,11 +3,12 @@
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use testbench_api::ExperimentStatus;
 use testbench_core::experiment::{Experiment, KIND};
 
 use super::managed_fields::applied_by_us;
+use crate::raw::RawObject;
 
 /// Annotation on generated objects: the hash of what was applied.
 pub use testbench_core::compose::HASH_ANNOTATION;
@@ -33,16 +34,22 @@ impl Observed {
     /// # Errors
     ///
     /// Never: an Experiment that cannot be read has to be told so.
-    pub fn read(object: DynamicObject) -> Result<Self, String> {
-        let status = object.data.get("status").cloned().unwrap_or_default();
+    pub fn read(object: RawObject) -> Result<Self, String> {
+        let content = object.content();
+        // A status that does not parse is another version's; the next one replaces it.
+        let status = content
+            .as_ref()
+            .ok()
+            .and_then(|content| content.get("status").cloned())
+            .and_then(|status| serde_json::from_value(status).ok())
+            .unwrap_or_default();
         Ok(Self {
             uid: object.uid().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
             annotations: object.annotations().clone(),
-            // A status that does not parse is another version's; the next one replaces it.
-            status: serde_json::from_value(status).unwrap_or_default(),
-            experiment: experiment(&object),
+            experiment: content.and_then(|content| experiment(&object, content, &status)),
+            status,
         })
     }
 
@@ -61,21 +68,23 @@ impl Observed {
     }
 }
 
-fn experiment(object: &DynamicObject) -> Result<Experiment, String> {
-    let mut manifest = object.data.clone();
-    manifest["metadata"] = json!({
+fn experiment(
+    object: &RawObject,
+    mut content: Map<String, Value>,
+    status: &ExperimentStatus,
+) -> Result<Experiment, String> {
+    let metadata = json!({
         "name": object.name_any(),
         "namespace": object.namespace(),
         "uid": object.uid(),
         "labels": object.labels(),
     });
-    // It has its own way to be read.
-    if let Value::Object(fields) = &mut manifest {
-        fields.remove("status");
-    }
-    let status = object.data.get("status").cloned().unwrap_or_default();
+    content.insert("metadata".to_owned(), metadata);
+    // It has been read already, whatever it holds.
+    content.remove("status");
+    let manifest = Value::Object(content);
     let mut experiment = Experiment::from_manifest(manifest).map_err(|error| error.to_string())?;
-    experiment.status = serde_json::from_value(status).unwrap_or_default();
+    experiment.status = status.clone();
     Ok(experiment)
 }
 
@@ -147,6 +156,6 @@ impl Generated {
 /// # Errors
 ///
 /// What does not parse.
-pub fn fields<T: DeserializeOwned>(object: DynamicObject) -> Result<T, String> {
-    serde_json::from_value(object.data).map_err(|error| error.to_string())
+pub fn fields<T: DeserializeOwned>(object: RawObject) -> Result<T, String> {
+    serde_json::from_value(object.content()?.into()).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! Tells what came of a reconcile: status, Events and a log line, all from the outcome.
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, PartialObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
 use serde_json::json;
@@ -100,7 +100,8 @@ impl Reports {
             "metadata": {"name": object.name, "uid": uid},
             "status": status,
         });
-        let api: Api<DynamicObject> = Api::namespaced_with(
+        // Of the answer only that it is one: an Experiment may be too deep to be read.
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::namespaced_with(
             self.client.clone(),
             &object.namespace,
             &EXPERIMENT.api_resource(),

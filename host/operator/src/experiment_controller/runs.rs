@@ -3,9 +3,10 @@
 //! names a run.)
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::DynamicObject;
 use serde_json::Value;
 use testbench_api::ExecutionStatus;
+
+use crate::raw::RawObject;
 
 /// One Event about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +76,10 @@ impl RunEvent {
     ///
     /// # Errors
     ///
-    /// Never: what is no such Event is nobody's mistake.
-    pub fn read(event: DynamicObject) -> Result<Option<Self>, String> {
-        let text = |pointer: &str| event.data.pointer(pointer).and_then(Value::as_str);
+    /// What does not parse. An Event that tells nothing of a run is no error.
+    pub fn read(event: RawObject) -> Result<Option<Self>, String> {
+        let content = Value::Object(event.content()?);
+        let text = |pointer: &str| content.pointer(pointer).and_then(Value::as_str);
         let stage = text("/reason").and_then(Stage::of_reason);
         let id = text("/message").and_then(|message| message.strip_prefix("executionId="));
         let created = event.metadata.creation_timestamp.as_ref();
@@ -152,7 +154,7 @@ mod tests {
             "reason": reason, "message": format!("executionId={id}"),
             "lastTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
         });
-        RunEvent::read(serde_json::from_value(event).unwrap())
+        RunEvent::read(serde_json::from_str(&event.to_string()).unwrap())
             .unwrap()
             .unwrap()
     }
@@ -237,7 +239,7 @@ mod tests {
             json!({"metadata": {"name": "e"}, "reason": "Scheduled", "message": "executionId=a"}),
             json!({"metadata": {"name": "e"}, "reason": "start-testworkflow", "message": "hello"}),
         ] {
-            let event = serde_json::from_value(event).unwrap();
+            let event = serde_json::from_str(&event.to_string()).unwrap();
             assert_eq!(RunEvent::read(event), Ok(None));
         }
     }

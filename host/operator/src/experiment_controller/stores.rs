@@ -17,6 +17,7 @@ use testbench_core::resolve::{
 use super::observed::{Generated, Observed, fields};
 use super::runs::RunEvent;
 use crate::kinds::{self, GENERATED, Kind, TEST_WORKFLOW};
+use crate::raw::RawObject;
 use crate::watch::{Change, Listing, Namespaces, Watched};
 
 /// Selects what this operator has generated.
@@ -148,11 +149,7 @@ impl Stores {
         };
         let whole = |kind: Kind, config: watcher::Config| {
             move |namespace: Option<&str>| {
-                watcher(
-                    api::<DynamicObject>(client, kind, namespace),
-                    config.clone(),
-                )
-                .boxed()
+                watcher(api::<RawObject>(client, kind, namespace), config.clone()).boxed()
             }
         };
         let default = watcher::Config::default;
