@@ -56,7 +56,8 @@ fn object(name: &str, spec: &str) -> String {
     format!("apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: {name}}}\nspec: {spec}\n")
 }
 
-/// What we do read differently, each of them odd enough to be nobody's; whoever makes one the same takes it off.
+/// What we do read differently, each of them odd enough to be nobody's; whoever makes one the same takes it off. All but the
+/// last are for the reader to tell: it gives us a boolean or a number, and of a text not whether it was in quotes.
 const DIFFERENT: &[&str] = &[
     // To kubectl, underscores may stand anywhere in a number.
     "1_",
@@ -74,9 +75,56 @@ const DIFFERENT: &[&str] = &[
     "!!null x",
 ];
 
+/// Keys of which we say something else.
+const DIFFERENT_KEYS: &[&str] = &[
+    // As with values: the reader decides before anything of ours sees the text.
+    "tRUE", "yEs", "1_", "1e400",
+    // A number that JSON has not; to kubectl the text it was.
+    ".inf",
+];
+
 /// To kubectl, a key is a scalar like any other, and then a text again: `n` becomes `false`, `0x1F` becomes `31`; and an
 /// integer that needs an unsigned type is none.
-const DIFFERENT_KEYS: &str = "n y on no True 01 0777 0x1F 1.0 1e3 .5 1_000 9223372036854775808";
+const KEYS: &str = r#"
+    n y on no No True true false null ~ 'n' "no" ''
+    1 01 0777 '0777' 0x1F 0b11 1.0 1e3 .5 0.1 1_000 -1 -0 -0.0 1_ "1"
+    123456.0 1e6 1e21 1234567.5 16777217.0 123456789.0 1e-4 1e-5 1e-7 1e-46 3.4e38 1e39 -1e39 1e400 .inf
+    9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616
+    -9223372036854775808 -9223372036854775809
+    2001-12-14 tRUE yEs = "<<"
+"#;
+
+/// What keys have to do with one another. kubectl never minds: we refuse, rather than choose, where what is meant is a guess.
+const MAPPINGS: &[&str] = &[
+    "{a: 1, <<: {b: 2}}",
+    "{<<: {a: 2}, a: 1}",
+    "{<<: [{a: 1}, {a: 2}]}",
+    "{<<: 1}",
+    "{<<: [1]}",
+    "{\"<<\": {a: 1}}",
+    "{? {a: b} : c}",
+    "{? [a] : c}",
+    "{a: 1, a: 2}",
+    "{no: 1, false: 2}",
+    "{1: a, 0x1: b}",
+    "{<<: {no: 1}, false: 2}",
+    "{<<: null}",
+    "{a: 1, <<: {a: 2}}",
+    "{<<: {a: 1}, <<: {a: 2}}",
+];
+
+const DIFFERENT_MAPPINGS: &[&str] = &[
+    // kubectl takes the last, and where keys become the same only as texts, one by chance.
+    "{a: 1, a: 2}",
+    "{no: 1, false: 2}",
+    "{1: a, 0x1: b}",
+    "{<<: {no: 1}, false: 2}",
+    // kubectl refuses to merge nothing.
+    "{<<: null}",
+    // To kubectl, the last wins also where it is merged; to YAML, and to us, what a mapping says itself, and the first merged.
+    "{a: 1, <<: {a: 2}}",
+    "{<<: {a: 1}, <<: {a: 2}}",
+];
 
 /// Between blanks.
 const SCALARS: &str = r#"
@@ -130,15 +178,22 @@ fn scalars_mean_what_they_mean_to_kubectl() {
 
 #[test]
 fn keys_mean_what_they_mean_to_kubectl() {
-    let same = "true false null ~ 1 2001-12-14 'n' \"1\" ''".split_whitespace();
-    let different: Vec<_> = DIFFERENT_KEYS.split_whitespace().collect();
-    let keys = same
-        .chain(["!!str n", "? a\n "])
-        .chain(different.iter().copied());
+    let keys = KEYS
+        .split_whitespace()
+        .chain(["!!str n", "! n", "!!bool \"yes\"", "? a\n "]);
     let specs: Vec<_> = keys
         .map(|key| (key, format!("\n  {key}: x\n  other: z")))
         .collect();
-    compare(&specs, &different);
+    compare(&specs, DIFFERENT_KEYS);
+}
+
+#[test]
+fn mappings_mean_what_they_mean_to_kubectl() {
+    let specs: Vec<_> = MAPPINGS
+        .iter()
+        .map(|spec| (*spec, (*spec).to_owned()))
+        .collect();
+    compare(&specs, DIFFERENT_MAPPINGS);
 }
 
 /// (what it is called, the spec)

@@ -160,10 +160,10 @@ fn bad_usage_and_unreadable_files_are_told_apart_from_invalid_experiments() {
 fn what_could_break_a_reader_is_an_unreadable_file() {
     let open = |text: &str| text.repeat(10_000).into_bytes();
     for (input, message) in [
-        (open("["), "recursion"),
-        (open("{a: "), "recursion"),
-        (open("{\"a\":"), "Depth"),
-        (open("- "), "Depth"),
+        (open("["), "more than 64 levels deep"),
+        (open("{a: "), "more than 64 levels deep"),
+        (open("{\"a\":"), "more than 64 levels deep"),
+        (open("- "), "more than 64 levels deep"),
         (b"\xff\xfe\x00".to_vec(), "UTF-8"),
         (b"a: \0".to_vec(), "line 1"),
         (b"null".to_vec(), "there is no Experiment"),

@@ -1,7 +1,16 @@
 //! YAML as kubectl reads it, and as people like to read it.
 
-use serde_json::{Number, Value};
-use serde_saphyr::Spanned;
+mod node;
+
+use serde_json::Value;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::{Error, ExternalMessageSource, Spanned};
+
+use self::node::Node;
+
+/// How deep lists and mappings may be nested in one another. Reading recurses, so it is the stack that is bounded.
+const DEPTH: usize = 64;
 
 /// One document of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +26,33 @@ pub struct Document {
 #[error("{0}")]
 pub struct YamlError(String);
 
+/// In words that help.
+fn readable(error: &Error) -> YamlError {
+    if !is_too_deep(error) {
+        return YamlError(error.to_string());
+    }
+    let place = error.location().map_or_else(String::new, |location| {
+        format!(" at line {}, column {}", location.line(), location.column())
+    });
+    YamlError(format!(
+        "lists and mappings are nested more than {DEPTH} levels deep; flatten them{place}"
+    ))
+}
+
+/// The reader counts levels in two places, and says it in two ways that only it understands.
+fn is_too_deep(error: &Error) -> bool {
+    match error {
+        Error::Budget { breach, .. } => matches!(breach, BudgetBreach::Depth { .. }),
+        Error::ExternalMessage { source, .. } => matches!(
+            &**source,
+            ExternalMessageSource::Parser(error)
+                if matches!(error.kind(), ErrorKind::RecursionLimitExceeded)
+        ),
+        Error::AliasError { error, .. } => is_too_deep(error),
+        _ => false,
+    }
+}
+
 /// Reads every document of `text`; empty ones do not count. JSON is YAML.
 ///
 /// # Errors
@@ -27,17 +63,21 @@ pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
         // To kubectl, which reads YAML 1.1, `0777` is octal.
         legacy_octal_numbers: true,
         with_snippet: false,
+        // It would compare them as they are written: `no` and `false` are one key.
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         // Room for thousands of large Experiments; what a small file makes of aliases stays bounded.
-        budget: serde_saphyr::budget! { max_documents: 100_000, max_nodes: 10_000_000, max_events: 40_000_000 },
+        budget: serde_saphyr::budget! { max_depth: DEPTH, max_documents: 100_000, max_nodes: 10_000_000, max_events: 40_000_000 },
     };
-    let documents: Vec<Spanned<Value>> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| YamlError(error.to_string()))?;
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| readable(&error))?;
     let documents = documents.into_iter().map(
         |Spanned {
-             value, referenced, ..
+             value: Node(value),
+             referenced,
+             ..
          }| Document {
             line: referenced.line(),
-            value: as_delivered(value),
+            value,
         },
     );
     Ok(documents
@@ -82,40 +122,6 @@ pub(crate) fn sorted(value: &Value) -> Value {
     }
 }
 
-/// Numbers as they come back from the API server: whole ones without a fraction, and those beyond 64 bits as floats.
-fn as_delivered(value: Value) -> Value {
-    match value {
-        Value::Number(number) => Value::Number(delivered_number(number)),
-        Value::Array(entries) => entries.into_iter().map(as_delivered).collect(),
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .map(|(key, field)| (key, as_delivered(field)))
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-fn delivered_number(number: Number) -> Number {
-    /// Whole floats up to here are exact, and integers of 64 bits.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.is_i64() {
-        return number;
-    }
-    let Some(float) = number.as_f64() else {
-        return number;
-    };
-    if float.fract() == 0.0 && float.abs() <= EXACT {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a whole number within 2^53"
-        )]
-        return Number::from(float as i64);
-    }
-    Number::from_f64(float).unwrap_or(number)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -157,6 +163,49 @@ mod tests {
         }
     }
 
+    /// The right column is what kubectl 1.32 made of the left.
+    #[test]
+    fn keys_are_read_as_kubectl_reads_them() {
+        for (text, expected) in [
+            ("a", "a"),
+            ("n", "false"),
+            ("no", "false"),
+            ("'no'", "no"),
+            ("\"no\"", "no"),
+            ("!!str no", "no"),
+            ("! no", "no"),
+            ("y", "true"),
+            ("on", "true"),
+            ("True", "true"),
+            ("01", "1"),
+            ("0777", "511"),
+            ("'0777'", "0777"),
+            ("0x1F", "31"),
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            ("1_000", "1000"),
+            (".5", "0.5"),
+            ("0.1", "0.1"),
+            ("-0.0", "-0"),
+            ("-1", "-1"),
+            ("123456.0", "123456"),
+            ("1e6", "1e+06"),
+            ("1234567.5", "1.2345675e+06"),
+            ("16777217.0", "1.6777216e+07"),
+            ("1e-4", "0.0001"),
+            ("1e-5", "1e-05"),
+            ("1e-46", "0"),
+            ("1e39", ".inf"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("18446744073709551616", "1.8446744e+19"),
+            ("2001-12-14", "2001-12-14"),
+            ("''", ""),
+        ] {
+            let documents = parse(&format!("{text}: x")).unwrap();
+            assert_eq!(documents[0].value, json!({expected: "x"}), "{text}");
+        }
+    }
+
     #[test]
     fn documents_are_told_apart_by_their_lines() {
         let documents = parse("# nothing\n---\na: 1\n---\n---\n{\"b\": [1.0, null]}\n").unwrap();
@@ -171,14 +220,63 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_refuses_is_refused_with_its_place() {
+    fn what_cannot_be_meant_is_refused_with_its_place() {
         for (text, why) in [
-            ("a: 1\na: 2", "duplicate"),
+            // kubectl takes the last, or one by chance where only their texts are the same.
+            (
+                "a: 1\na: 2",
+                "duplicate mapping key: a; keep one of them at line 2, column 1",
+            ),
+            (
+                "no: 1\nfalse: 2",
+                "duplicate mapping key: false; keep one of them at line 2",
+            ),
+            (
+                "1: a\n'1': b",
+                "duplicate mapping key: 1; keep one of them at line 2",
+            ),
             ("a: [", "line 1"),
             ("a: *nobody", "alias"),
+            ("a: 1\n9223372036854775808: x", "put it in quotes at line 2"),
+            ("<<: {no: 1}\nfalse: 2", "keep one of them at line 1"),
+            ("null: x", "put it in quotes at line 1"),
+            ("~: x", "put it in quotes at line 1"),
+            ("? [a]\n: x", "put it in quotes at line 1"),
+            ("? {a: b}\n: x", "put it in quotes at line 1"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_mapping_says_itself_is_kept_when_another_is_merged_into_it() {
+        for text in [
+            "<<: {a: 2, b: 3}\na: 1",
+            "a: 1\n<<: [{a: 2}, {b: 3}, {b: 4}]",
+        ] {
+            assert_eq!(
+                parse(text).unwrap()[0].value,
+                json!({"a": 1, "b": 3}),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn sixty_four_levels_are_read_and_one_more_is_refused() {
+        let nested = |open: &str, levels: usize, close: &str| {
+            format!("{}1{}", open.repeat(levels), close.repeat(levels))
+        };
+        for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", "")] {
+            parse(&nested(open, DEPTH, close)).unwrap();
+            let error = parse(&nested(open, DEPTH + 1, close)).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("nested more than 64 levels deep; flatten them at line 1"),
+                "{error}"
+            );
         }
     }
 
