@@ -358,16 +358,10 @@ fn experiment(metadata: Value) -> Value {
 
 /// What we say otherwise of metadata, mostly of what decides nothing that is generated.
 const DIFFERENT_METADATA: &[&str] = &[
-    // A null is an entry, or a field, that is not there.
-    r#"{"labels":{"a":null},"name":"x"}"#,
-    r#"{"annotations":null,"labels":null,"name":"x"}"#,
-    // We do not look at how keys and values are spelt.
-    r#"{"labels":{"a b":"c"},"name":"x"}"#,
-    r#"{"labels":{"a":"b c"},"name":"x"}"#,
-    r#"{"labels":{"a":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},"name":"x"}"#,
-    r#"{"annotations":{"a b":"c"},"name":"x"}"#,
-    // Nor at owners.
-    r#"{"name":"x","ownerReferences":[{}]}"#,
+    // An owner that can be none.
+    r#"{"name":"x","ownerReferences":[{"apiVersion":"a/b/c","kind":"A","name":"n","uid":"u"}]}"#,
+    // Only the server writes it.
+    r#"{"creationTimestamp":"x","name":"x"}"#,
     // Without a cluster nobody completes the name, and all others are made of it.
     r#"{"generateName":"x-"}"#,
 ];
@@ -398,12 +392,41 @@ async fn the_server_says_of_metadata_what_we_say() {
         json!({"name": "x", "annotations": []}),
         json!({"name": "x", "annotations": {"a": true}}),
         json!({"name": "x", "label": {}}),
+        json!({"name": "x", "label": {}, "labels": {"a": 1}}),
+        json!({"name": "x", "labels": {"A.b/C": "", "/x": "", "a/": "", "a/b/c": "", "-a": ""}}),
+        json!({"name": "x", "labels": {"example.com/A_b.c": "D_e", "a".repeat(63): "b".repeat(63)}}),
+        json!({"name": "x", "labels": {"a".repeat(64): "b"}}),
+        json!({"name": "x", "labels": []}),
+        json!({"name": "x", "annotations": {"EXAMPLE.com/x": "any thing", "a": null}}),
+        json!({"name": "x", "annotations": {"A_b/x": ""}}),
+        json!({"name": "x", "annotations": {"a": "b".repeat(256 * 1024)}}),
+        json!({"name": "x", "annotations": {"a": "b".repeat(256 * 1024 - 1)}}),
+        json!({"name": "x", "generateName": "x_"}),
+        json!({"name": "x", "generateName": "x-"}),
+        json!({"name": "x", "generateName": 1}),
+        json!({"name": "x", "creationTimestamp": "x"}),
+        json!({"name": "x", "finalizers": null}),
+        json!({"name": "x", "finalizers": "a"}),
+        json!({"name": "x", "finalizers": [1]}),
+        json!({"name": "x", "finalizers": [null]}),
+        json!({"name": "x", "finalizers": ["a b"]}),
         json!({"generateName": "x-"}),
         json!({"name": "x", "finalizers": ["nonsense"]}),
         json!({"name": "x", "finalizers": ["example.com/f"]}),
         json!({"name": "x", "ownerReferences": [{}]}),
+        json!({"name": "x", "ownerReferences": [null]}),
+        json!({"name": "x", "ownerReferences": ["a"]}),
+        json!({"name": "x", "ownerReferences": {}}),
+        json!({"name": "x", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "n", "uid": "u"}]}),
+        json!({"name": "x", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "n", "uid": ""}]}),
+        json!({"name": "x", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "n", "uid": "u", "of": 1}]}),
+        json!({"name": "x", "ownerReferences": [{"apiVersion": "a/b/c", "kind": "A", "name": "n", "uid": "u"}]}),
         json!({"name": "x", "generation": 7, "creationTimestamp": null}),
     ];
-    let experiments = metadata.map(|metadata| (metadata.to_string(), experiment(metadata)));
+    let experiments = metadata.map(|metadata| {
+        let mut origin = metadata.to_string();
+        origin.truncate(200);
+        (origin, experiment(metadata))
+    });
     compare(experiments, DIFFERENT_METADATA).await;
 }

@@ -328,7 +328,73 @@ fn metadata_is_judged_as_the_api_server_judges_it() {
             json!({"name": "x", "annotations": []}),
             "metadata.annotations",
         ),
+        (
+            json!({"name": "x", "labels": {"a b": ""}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"A.b/c": ""}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"/c": ""}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"a/": ""}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"a": "b c"}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"a": "b".repeat(64)}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "labels": {"a".repeat(64): ""}}),
+            "metadata.labels",
+        ),
+        (
+            json!({"name": "x", "annotations": {"a b": ""}}),
+            "metadata.annotations",
+        ),
+        (
+            json!({"name": "x", "annotations": {"a": "b".repeat(256 * 1024)}}),
+            "metadata.annotations",
+        ),
+        (
+            json!({"name": "x", "generateName": "x_"}),
+            "metadata.generateName",
+        ),
+        (
+            json!({"name": "x", "finalizers": [null]}),
+            "metadata.finalizers",
+        ),
+        (
+            json!({"name": "x", "finalizers": ["a", 1]}),
+            "metadata.finalizers",
+        ),
+        (
+            json!({"name": "x", "ownerReferences": {}}),
+            "metadata.ownerReferences",
+        ),
+        (
+            json!({"name": "x", "ownerReferences": [null]}),
+            "metadata.ownerReferences[0].apiVersion",
+        ),
+        (
+            json!({"name": "x", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "n", "uid": ""}]}),
+            "metadata.ownerReferences[0].uid",
+        ),
+        (
+            json!({"name": "x", "ownerReferences": [{"of": 1}]}),
+            "metadata.ownerReferences[0].of",
+        ),
         (json!({"name": "x", "label": {}}), "metadata.label"),
+        // What cannot be read comes first.
+        (json!({"name": 1, "label": {}}), "metadata.name"),
     ] {
         assert_eq!(
             with(metadata.clone()).unwrap_err()[0].path,
@@ -336,6 +402,22 @@ fn metadata_is_judged_as_the_api_server_judges_it() {
             "{metadata}"
         );
     }
+}
+
+#[test]
+fn nulls_in_metadata_are_fields_that_are_not_there_and_empty_labels() {
+    let mut object = experiment(&with_agent(SCENARIOS));
+    object["metadata"] = json!({
+        "name": "x", "namespace": null, "finalizers": null, "ownerReferences": null,
+        "labels": {"a": null, "example.com/B_c": "D.e"}, "annotations": {"EXAMPLE.com/x": null},
+    });
+    assert_eq!(
+        SCHEMA.admit(object).unwrap()["metadata"],
+        json!({
+            "name": "x",
+            "labels": {"a": "", "example.com/B_c": "D.e"}, "annotations": {"EXAMPLE.com/x": ""},
+        })
+    );
 }
 
 #[test]

@@ -89,10 +89,11 @@ impl Schema {
                 Err(refusals)
             }
         };
+        refuse_any(metadata::unreadable(&object))?;
         let mut unknown = metadata::unknown_fields(&object);
         unknown.extend(structure::unknown_fields(&self.schema, &object));
         refuse_any(unknown)?;
-        let object = structure::without_nulls(&self.schema, object);
+        let object = metadata::without_nulls(structure::without_nulls(&self.schema, object));
         let object = kube_cel::apply_defaults(&self.schema, &object);
         let mut refusals = metadata::check(&object);
         refusals.extend(structure::violations(
