@@ -58,7 +58,36 @@ pub enum Namespaces {
     Named(Vec<String>),
 }
 
-type Objects<T> = HashMap<ObjectRef, Arc<T>>;
+type Objects<T> = HashMap<ObjectRef, Entry<T>>;
+
+#[derive(Debug)]
+struct Entry<T> {
+    /// `metadata.resourceVersion`: our own writes are known before the watch brings them, and then it first brings older states.
+    version: Option<u64>,
+    value: Arc<T>,
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self {
+            version: self.version,
+            value: self.value.clone(),
+        }
+    }
+}
+
+/// The API server counts versions up, across all objects of a kind.
+fn version_of(resource_version: Option<&str>) -> Option<u64> {
+    resource_version?.parse().ok()
+}
+
+/// Whether `version` is of a state before the one that is cached. Where one of them is no number, nobody can tell.
+fn is_outdated<T>(version: Option<u64>, cached: Option<&Entry<T>>) -> bool {
+    match (version, cached.and_then(|entry| entry.version)) {
+        (Some(version), Some(cached)) => version < cached,
+        _ => false,
+    }
+}
 
 /// The cache of one kind.
 #[derive(Debug)]
@@ -107,7 +136,7 @@ impl<T: PartialEq + Debug + Send + Sync + 'static> Watched<T> {
         scope
             .read()
             .get(object)
-            .map_or(Lookup::Absent, |found| Lookup::Found(found.clone()))
+            .map_or(Lookup::Absent, |found| Lookup::Found(found.value.clone()))
     }
 
     /// Everything that is there.
@@ -120,8 +149,8 @@ impl<T: PartialEq + Debug + Send + Sync + 'static> Watched<T> {
         let mut selected = Vec::new();
         for scope in &self.scopes {
             let objects = scope.read();
-            let wanted = objects.iter().filter(|(_, value)| is_wanted(value));
-            selected.extend(wanted.map(|(object, value)| (object.clone(), value.clone())));
+            let wanted = objects.iter().filter(|(_, entry)| is_wanted(&entry.value));
+            selected.extend(wanted.map(|(object, entry)| (object.clone(), entry.value.clone())));
         }
         selected
     }
@@ -147,10 +176,40 @@ impl<T: PartialEq + Debug + Send + Sync + 'static> Watched<T> {
         }
     }
 
-    /// Puts in what a write of our own has just answered, so that nothing is concluded from an older state until the watch brings it.
-    pub fn put(&self, object: ObjectRef, value: T) {
-        if let Some(scope) = self.scope_of(&object.namespace) {
-            scope.write().insert(object, Arc::new(value));
+    /// Puts in what a write of our own has just answered, with the version that it got, so that nothing is concluded from an older state
+    /// until the watch brings it.
+    pub fn put(&self, object: ObjectRef, resource_version: Option<&str>, value: T) {
+        let Some(scope) = self.scope_of(&object.namespace) else {
+            return;
+        };
+        let version = version_of(resource_version);
+        let mut objects = scope.write();
+        if !is_outdated(version, objects.get(&object)) {
+            let value = Arc::new(value);
+            objects.insert(object, Entry { version, value });
+        }
+    }
+
+    /// As [`Watched::put`], for a write that answers with a part only: `amended` gets what is cached, and says what it is now.
+    pub fn amend(
+        &self,
+        object: &ObjectRef,
+        resource_version: Option<&str>,
+        amended: impl FnOnce(&T) -> Option<T>,
+    ) {
+        let Some(scope) = self.scope_of(&object.namespace) else {
+            return;
+        };
+        let version = version_of(resource_version);
+        let mut objects = scope.write();
+        let Some(entry) = objects.get_mut(object) else {
+            return;
+        };
+        if !is_outdated(version, Some(entry))
+            && let Some(value) = amended(&entry.value)
+        {
+            let value = Arc::new(value);
+            *entry = Entry { version, value };
         }
     }
 
@@ -259,33 +318,44 @@ fn take<T: PartialEq, K: ResourceExt>(
     match event {
         watcher::Event::Init => listed.clear(),
         watcher::Event::InitApply(found) => {
-            let object = reference(&found);
+            let (object, version) = identity(&found);
             if let Some(value) = parse(&object, found) {
-                listed.insert(object, value);
+                listed.insert(object, Entry { version, value });
             }
         }
         watcher::Event::InitDone => {
             replace(scope, std::mem::take(listed), changed);
         }
         watcher::Event::Apply(found) => {
-            let object = reference(&found);
+            let (object, version) = identity(&found);
             let value = parse(&object, found);
-            update(scope, object, value, changed);
+            update(scope, object, version, value, changed);
         }
-        watcher::Event::Delete(found) => update(scope, reference(&found), None, changed),
+        watcher::Event::Delete(found) => {
+            let (object, version) = identity(&found);
+            update(scope, object, version, None, changed);
+        }
     }
 }
 
 fn update<T: PartialEq>(
     scope: &Scope<T>,
     object: ObjectRef,
+    version: Option<u64>,
     after: Option<Arc<T>>,
     changed: &impl Fn(Change<T>),
 ) {
-    let before = match &after {
-        Some(value) => scope.write().insert(object.clone(), value.clone()),
-        None => scope.write().remove(&object),
+    let before = {
+        let mut objects = scope.write();
+        if is_outdated(version, objects.get(&object)) {
+            return;
+        }
+        match after.clone() {
+            Some(value) => objects.insert(object.clone(), Entry { version, value }),
+            None => objects.remove(&object),
+        }
     };
+    let before = before.map(|entry| entry.value);
     if before != after {
         changed(Change::Object {
             object,
@@ -307,8 +377,11 @@ fn replace<T: PartialEq>(scope: &Scope<T>, listed: Objects<T>, changed: &impl Fn
         .filter(|object| !listed.contains_key(*object))
         .cloned();
     let objects = listed.keys().cloned().chain(gone).collect::<Vec<_>>();
+    let value = |objects: &Objects<T>, object: &ObjectRef| {
+        objects.get(object).map(|entry| entry.value.clone())
+    };
     for object in objects {
-        let (before, after) = (before.get(&object).cloned(), listed.get(&object).cloned());
+        let (before, after) = (value(&before, &object), value(&listed, &object));
         if before != after {
             changed(Change::Object {
                 object,
@@ -326,11 +399,13 @@ fn forget<T>(scope: &Scope<T>, changed: &impl Fn(Change<T>)) {
     }
 }
 
-fn reference(object: &impl ResourceExt) -> ObjectRef {
-    ObjectRef {
+fn identity(object: &impl ResourceExt) -> (ObjectRef, Option<u64>) {
+    let version = version_of(object.resource_version().as_deref());
+    let object = ObjectRef {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
-    }
+    };
+    (object, version)
 }
 
 /// The API server answers 404 for a kind that it does not know; a list of a known kind is never 404.
@@ -458,6 +533,41 @@ mod tests {
             name: "a".into(),
         };
         assert_eq!(watched.get(&a), Lookup::KindMissing);
+    }
+
+    fn versioned(name: &str, url: &str, version: u64) -> DynamicObject {
+        let mut agent = agent(name, url);
+        agent.metadata.resource_version = Some(version.to_string());
+        agent
+    }
+
+    /// Our own write is known before the watch brings what came before it.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_our_own_write_is_passed_over() {
+        let a = || ObjectRef {
+            namespace: "ns".into(),
+            name: "a".into(),
+        };
+        let watched = Watched::new(AGENT, &Namespaces::All);
+        watched.put(a(), Some("10"), "ours".to_owned());
+        watched.put(a(), Some("9"), "an answer that came late".to_owned());
+        let scope = &watched.scopes[0];
+        let mut listed = Objects::default();
+        let told = Mutex::new(0);
+        let changed = |_: Change<String>| *told.lock().unwrap() += 1;
+        for event in [
+            Event::Apply(versioned("a", "before ours", 8)),
+            Event::Delete(versioned("a", "before ours", 9)),
+        ] {
+            take(AGENT, scope, event, &mut listed, &url, &changed);
+            assert_eq!(watched.get(&a()).found(), Some(&"ours".to_owned()));
+        }
+        watched.amend(&a(), Some("11"), |ours| Some(format!("{ours}, amended")));
+        assert_eq!(watched.get(&a()).found(), Some(&"ours, amended".to_owned()));
+        let event = Event::Apply(versioned("a", "later", 12));
+        take(AGENT, scope, event, &mut listed, &url, &changed);
+        assert_eq!(watched.get(&a()).found(), Some(&"later".to_owned()));
+        assert_eq!(*told.lock().unwrap(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! An Experiment goes, and what it generated with it.
 
-use kube::api::{DeleteParams, PropagationPolicy};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, PropagationPolicy};
 use serde_json::json;
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
 
@@ -62,4 +63,25 @@ async fn one_that_is_created_again_waits_for_the_objects_of_the_first() {
         map["metadata"]["ownerReferences"][0]["uid"],
         second["metadata"]["uid"]
     );
+}
+
+#[tokio::test]
+async fn with_its_namespace_everything_goes_and_nothing_is_put_back() {
+    let operated = with_references().await;
+    let spec = json!({"scenarios": scenarios("Hello"), "trigger": {"enabled": true}});
+    operated.apply(experiment("weather", spec)).await;
+    operated.until_ready("weather").await;
+    let namespaces: Api<Namespace> = Api::all(operated.admin.clone());
+    namespaces
+        .delete(operated.name(), &DeleteParams::background())
+        .await
+        .unwrap();
+    operated.until_gone(EXPERIMENT, "weather").await;
+    for (kind, name) in [
+        (TEST_TRIGGER, "weather-trigger"),
+        (TEST_WORKFLOW, "weather-workflow"),
+        (CONFIG_MAP, "weather-experiment"),
+    ] {
+        operated.until_gone(kind, name).await;
+    }
 }

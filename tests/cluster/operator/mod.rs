@@ -18,7 +18,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use testbench_core::pipeline::Host;
 use testbench_core::yaml;
-use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
+use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
 use testbench_tests::control_plane::{ControlPlane, Namespace, poll};
@@ -57,8 +57,24 @@ impl Operated {
             namespace: cluster.namespace().await.unwrap(),
             operator: None,
         };
+        operated.grant_events().await;
         operated.start_operator().await;
         operated
+    }
+
+    /// What `deploy/install.yaml` grants in Testkube's namespace, here.
+    async fn grant_events(&self) {
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "runs"},
+            "rules": [{"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}],
+        });
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "runs"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "runs"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ACCOUNT}],
+        });
+        self.apply(role).await;
+        self.apply(binding).await;
     }
 
     async fn start_operator(&mut self) {
@@ -189,20 +205,39 @@ impl Operated {
         names
     }
 
-    /// What the operator wrote in this namespace until now: verb and object.
-    fn writes(&self) -> Vec<String> {
+    /// What the operator asked for in this namespace until now: verb and path.
+    fn requests(&self) -> Vec<(String, String)> {
         let events = self.cluster.audit_events().unwrap();
         let here = format!("/namespaces/{}/", self.name());
-        events
-            .iter()
-            .filter(|event| {
-                let user = event.impersonated_user.as_ref();
-                user.is_some_and(|user| user.username == ACCOUNT)
-                    && event.request_uri.contains(&here)
-                    && !matches!(event.verb.as_str(), "get" | "list" | "watch")
-            })
-            .map(|event| format!("{} {}", event.verb, event.request_uri))
+        let by_operator = events.into_iter().filter(|event| {
+            let user = event.impersonated_user.as_ref();
+            user.is_some_and(|user| user.username == ACCOUNT) && event.request_uri.contains(&here)
+        });
+        by_operator
+            .map(|event| (event.verb, event.request_uri))
             .collect()
+    }
+
+    /// What it wrote.
+    fn writes(&self) -> Vec<String> {
+        let requests = self.requests().into_iter();
+        requests
+            .filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch"))
+            .map(|(verb, path)| format!("{verb} {path}"))
+            .collect()
+    }
+
+    /// Waits for an Event about an Experiment.
+    async fn until_told(&self, name: &str, reason: &str) {
+        let told = poll(LIMIT, async || {
+            let events = self.api(EVENT).list(&Default::default()).await.unwrap();
+            let told = events.items.iter().any(|event| {
+                event.data["involvedObject"]["name"] == name && event.data["reason"] == reason
+            });
+            told.then_some(())
+        });
+        told.await
+            .unwrap_or_else(|| panic!("{name}: never an Event {reason}"));
     }
 }
 

@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT};
 
-use super::{ACCOUNT, LIMIT, Operated, experiment, scenarios, with_references};
+use super::{LIMIT, Operated, experiment, scenarios, with_references};
 use testbench_tests::control_plane::poll;
 
 /// The reasons of what was told about an Experiment, sorted.
@@ -52,18 +52,6 @@ async fn users_hear_what_was_done_once_each() {
 #[tokio::test]
 async fn runs_show_in_the_status() {
     let operated = with_references().await;
-    // What deploy/install.yaml grants in Testkube's namespace, here.
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "runs"},
-        "rules": [{"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}],
-    });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "runs"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "runs"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ACCOUNT}],
-    });
-    operated.apply(role).await;
-    operated.apply(binding).await;
     operated
         .apply(experiment(
             "weather",

@@ -206,8 +206,11 @@ impl One<'_> {
     }
 
     fn written(&self, why: Why, answer: &DynamicObject) -> Written {
-        self.watched
-            .put(self.object.clone(), Generated::of(&answer.metadata));
+        self.watched.put(
+            self.object.clone(),
+            answer.metadata.resource_version.as_deref(),
+            Generated::of(&answer.metadata),
+        );
         Written {
             kind: self.watched.kind().kind,
             name: self.object.name.clone(),

@@ -53,6 +53,20 @@ impl Observed {
         })
     }
 
+    /// With the status that was just written for the Experiment with this UID; `None` where this is another.
+    #[must_use]
+    pub fn with_status(&self, uid: &str, status: ExperimentStatus) -> Option<Self> {
+        if self.uid != uid {
+            return None;
+        }
+        let mut observed = self.clone();
+        if let Ok(experiment) = &mut observed.experiment {
+            experiment.status = status.clone();
+        }
+        observed.status = status;
+        Some(observed)
+    }
+
     /// Whether there is something new to do, beside what our own status says.
     #[must_use]
     pub fn differs_in_what_is_wanted(&self, other: &Self) -> bool {

@@ -84,14 +84,15 @@ impl Reports {
         if next == observed.status {
             return Ok(());
         }
-        self.write(object, &observed.uid, &next).await
+        self.write(context, object, &observed.uid, next).await
     }
 
     async fn write(
         &self,
+        context: &Context,
         object: &ObjectRef,
         uid: &str,
-        status: &ExperimentStatus,
+        status: ExperimentStatus,
     ) -> Result<(), kube::Error> {
         // The UID keeps it from an Experiment of the same name that has taken the place of this one.
         let patch = json!({
@@ -111,7 +112,14 @@ impl Reports {
             .patch_status(&object.name, &params, &Patch::Apply(patch))
             .await
         {
-            Ok(_) => Ok(()),
+            Ok(answer) => {
+                let version = answer.metadata.resource_version.as_deref();
+                let experiments = &context.stores.experiments;
+                experiments.amend(object, version, |observed| {
+                    observed.with_status(uid, status)
+                });
+                Ok(())
+            }
             // It went meanwhile, or another has taken its place.
             Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
             Err(error) => Err(error),
