@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -91,12 +92,11 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
     let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
     let catalog = plugins::catalog(&engine, plugins_dir.as_deref()).await?;
     let options = Options {
-        namespaces: if watch_namespaces.is_empty() {
-            Namespaces::All
-        } else {
-            Namespaces::Named(watch_namespaces)
-        },
-        testkube_namespace: testkube_namespace.unwrap_or_else(|| operator_namespace.clone()),
+        namespaces: namespaces(&watch_namespaces),
+        // An empty variable is one that is not set.
+        testkube_namespace: testkube_namespace
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| operator_namespace.clone()),
         operator_namespace,
         listen,
     };
@@ -105,6 +105,21 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
         .await
         .map_err(failed)?;
     Ok(Verdict::Good)
+}
+
+/// Each once, whatever the list looks like; none is all.
+fn namespaces(names: &[String]) -> Namespaces {
+    let names: BTreeSet<_> = names
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if names.is_empty() {
+        Namespaces::All
+    } else {
+        Namespaces::Named(names.into_iter().collect())
+    }
 }
 
 async fn client() -> Result<Client, CommandError> {
@@ -142,4 +157,21 @@ fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => tracing::info!("SIGINT: finishing the writes in hand"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_namespaces_is_taken_as_it_is_meant() {
+        let named = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            namespaces(&names)
+        };
+        assert_eq!(named(&[]), Namespaces::All);
+        assert_eq!(named(&[""]), Namespaces::All);
+        let two = Namespaces::Named(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(named(&["b", " a", "b", ""]), two);
+    }
 }

@@ -109,7 +109,9 @@ pub async fn desired(
     })
 }
 
-fn template_problems(
+/// What the templates that the workflow among `objects` names lack, for an Experiment with this `env`.
+#[must_use]
+pub fn template_problems(
     objects: &[DesiredObject],
     env: &[serde_json::Value],
     references: &dyn References,

@@ -13,6 +13,7 @@ pub mod watch;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use kube::Client;
 use testbench_core::pipeline::Host;
 
@@ -69,7 +70,11 @@ pub async fn run(
         testkube_namespace,
         listen,
     } = options;
-    preflight::check(&client, &namespaces).await?;
+    let shutdown = shutdown.shared();
+    tokio::select! {
+        checked = preflight::check(&client, &namespaces) => checked?,
+        () = shutdown.clone() => return Ok(()),
+    }
     let stores = Arc::new(Stores::new(
         &namespaces,
         &operator_namespace,

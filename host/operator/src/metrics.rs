@@ -139,7 +139,7 @@ impl Metrics {
                 self.observe_failure(failure);
                 match failure.retry {
                     Retry::OnEvent | Retry::After(_) => "requeue_after",
-                    Retry::OnChange | Retry::BackOff => "error",
+                    Retry::OnChange | Retry::Seldom | Retry::BackOff => "error",
                 }
             }
         };
@@ -210,6 +210,7 @@ mod tests {
                 took,
             }],
             findings: Vec::new(),
+            missing_kind: None,
             template_problems: Vec::new(),
         };
         let failure = Failure {

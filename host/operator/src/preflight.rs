@@ -95,17 +95,21 @@ async fn is_forbidden(
     namespaces: &Namespaces,
 ) -> Result<bool, PreflightError> {
     let resource = kind.api_resource();
-    let api: Api<DynamicObject> = match namespaces {
-        Namespaces::Named(names) if !names.is_empty() => {
-            Api::namespaced_with(client.clone(), &names[0], &resource)
-        }
-        _ => Api::all_with(client.clone(), &resource),
+    let apis: Vec<Api<DynamicObject>> = match namespaces {
+        Namespaces::All => vec![Api::all_with(client.clone(), &resource)],
+        Namespaces::Named(names) => names
+            .iter()
+            .map(|name| Api::namespaced_with(client.clone(), name, &resource))
+            .collect(),
     };
-    match api.list_metadata(&ListParams::default().limit(1)).await {
-        Err(kube::Error::Api(status)) => Ok(status.code == 403),
-        Err(error) => Err(unreachable(error)),
-        Ok(_) => Ok(false),
+    for api in apis {
+        match api.list_metadata(&ListParams::default().limit(1)).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(true),
+            Ok(_) | Err(kube::Error::Api(_)) => {}
+            Err(error) => return Err(unreachable(error)),
+        }
     }
+    Ok(false)
 }
 
 fn unreachable(error: kube::Error) -> PreflightError {

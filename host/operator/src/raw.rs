@@ -23,6 +23,13 @@ pub struct RawObject {
 }
 
 impl RawObject {
+    /// The value of one key, where there is one that can be read.
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<Value> {
+        let (_, text) = self.content.iter().find(|(known, _)| known == key)?;
+        serde_json::from_str(text.get()).ok()
+    }
+
     /// Everything but `metadata`.
     ///
     /// # Errors

@@ -277,7 +277,10 @@ async fn follow<T: PartialEq, K: ResourceExt>(
         while let Some(event) = events.next().await {
             let error = match event {
                 Ok(event) => {
-                    (pause, told) = (FIRST_PAUSE, false);
+                    // Each attempt begins with an `Init`, also one that fails next.
+                    if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        (pause, told) = (FIRST_PAUSE, false);
+                    }
                     take(kind, scope, event, &mut listed, read, changed);
                     continue;
                 }
@@ -366,7 +369,15 @@ fn update<T: PartialEq>(
 }
 
 /// Takes a complete list, and tells what it says that was not known: also of objects that went while nobody watched.
-fn replace<T: PartialEq>(scope: &Scope<T>, listed: Objects<T>, changed: &impl Fn(Change<T>)) {
+fn replace<T: PartialEq>(scope: &Scope<T>, mut listed: Objects<T>, changed: &impl Fn(Change<T>)) {
+    for (object, entry) in scope.read().iter() {
+        // A list may have been taken before our own write.
+        if let Some(listed) = listed.get_mut(object)
+            && is_outdated(listed.version, Some(entry))
+        {
+            *listed = entry.clone();
+        }
+    }
     let before = std::mem::replace(&mut *scope.write(), listed.clone());
     let was = scope.listing.send_replace(Listing::Listed);
     if was != Listing::Listed {
@@ -518,15 +529,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_kind_that_is_missing_is_asked_for_again_and_again() {
-        let missing = || vec![Err(not_found())];
+        let missing = || vec![Ok(Event::Init), Err(not_found())];
         let listed = vec![
             Ok(Event::Init),
             Ok(Event::InitApply(agent("a", "1"))),
             Ok(Event::InitDone),
             Err(not_found()),
         ];
-        let (told, watched) = told(vec![missing(), missing(), listed]).await;
+        let start = tokio::time::Instant::now();
+        let (told, watched) = told(vec![missing(), missing(), missing(), listed]).await;
         assert_eq!(told, ["kind", "kind", "a: - -> 1", "kind"]);
+        // Pauses grow while attempts fail, and start again behind one that did not.
+        assert_eq!(start.elapsed(), FIRST_PAUSE * (1 + 2 + 4 + 1));
         assert_eq!(watched.listing(), Listing::KindMissing);
         let a = ObjectRef {
             namespace: "ns".into(),

@@ -65,7 +65,9 @@ pub enum ApplyError {
         object: ObjectRef,
     },
     /// An object of an Experiment of the same name, which was deleted, is still there.
-    #[error("{} {object} of an earlier Experiment of this name is still being deleted", kind.kind)]
+    #[error(
+        "{} {object} is still being deleted, of this Experiment or of an earlier one of this name; it is written again when that is done", kind.kind
+    )]
     BeingDeleted {
         /// Kind of the object.
         kind: Kind,
@@ -138,41 +140,58 @@ impl One<'_> {
         }
         match self.watched.get(&self.object) {
             Lookup::Found(present) => self.update(&present).await,
-            Lookup::Absent | Lookup::KindMissing => self.create().await.map(Some),
+            Lookup::Absent | Lookup::KindMissing => self.create().await,
         }
     }
 
-    async fn create(&self) -> Result<Written, ApplyError> {
+    async fn create(&self) -> Result<Option<Written>, ApplyError> {
         // With this resource version the API server creates an absent object and refuses to touch a present one.
         match self.write(json!({"resourceVersion": "1"})).await {
-            Ok(answer) => Ok(self.written(Why::Created, &answer)),
+            Ok(answer) => Ok(Some(self.written(Why::Created, &answer))),
             // The cache holds only what bears our labels: the object may be ours, without them.
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                let present = self.api().get_metadata(&self.object.name).await;
-                let present = present.map_err(|source| self.failed(source))?;
-                let present = Generated::of(&present.metadata);
-                let updated = self.update(&present).await?;
-                Ok(updated.unwrap_or(Written {
-                    kind: self.watched.kind().kind,
-                    name: self.object.name.clone(),
-                    why: Why::Created,
-                    changed_by_admission: None,
-                }))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => self.update_as_it_is().await,
             Err(source) => Err(self.failed(source)),
         }
     }
 
     async fn update(&self, present: &Generated) -> Result<Option<Written>, ApplyError> {
-        self.check_owner(present)?;
-        let Some(why) = due(present, self.wanted) else {
-            return Ok(None);
-        };
-        let exactly = json!({"uid": present.uid, "resourceVersion": present.resource_version});
-        match self.write(exactly).await {
-            Ok(answer) => Ok(Some(self.written(why, &answer))),
+        match self.try_update(present).await? {
+            Ok(written) => Ok(written),
+            // Somebody was faster: that is nobody's mistake, and no failure.
+            Err(kube::Error::Api(status)) if status.code == 409 => self.update_as_it_is().await,
             Err(source) => Err(self.failed(source)),
         }
+    }
+
+    /// As the API server holds it now, whatever the cache says.
+    async fn update_as_it_is(&self) -> Result<Option<Written>, ApplyError> {
+        let found = self.api().get_metadata_opt(&self.object.name).await;
+        let Some(found) = found.map_err(|source| self.failed(source))? else {
+            let created = self.write(json!({"resourceVersion": "1"})).await;
+            let answer = created.map_err(|source| self.failed(source))?;
+            return Ok(Some(self.written(Why::Created, &answer)));
+        };
+        let present = Generated::of(&found.metadata);
+        let written = self.try_update(&present).await?;
+        let written = written.map_err(|source| self.failed(source))?;
+        if written.is_none() {
+            let version = found.metadata.resource_version.as_deref();
+            self.watched.put(self.object.clone(), version, present);
+        }
+        Ok(written)
+    }
+
+    async fn try_update(
+        &self,
+        present: &Generated,
+    ) -> Result<Result<Option<Written>, kube::Error>, ApplyError> {
+        self.check_owner(present)?;
+        let Some(why) = due(present, self.wanted) else {
+            return Ok(Ok(None));
+        };
+        let exactly = json!({"uid": present.uid, "resourceVersion": present.resource_version});
+        let answer = self.write(exactly).await;
+        Ok(answer.map(|answer| Some(self.written(why, &answer))))
     }
 
     fn check_owner(&self, present: &Generated) -> Result<(), ApplyError> {

@@ -33,7 +33,7 @@ use tracing::Instrument as _;
 
 use self::backoff::BackOff;
 use self::outcome::{Outcome, Retry};
-use self::reconcile::{Context, reconcile};
+use self::reconcile::{Context, DEADLINE, reconcile};
 use self::report::Reports;
 use crate::kinds::EXPERIMENT;
 
@@ -153,12 +153,15 @@ impl Controller {
         let start = Instant::now();
         let outcome = reconcile(context, object, &observed).await;
         context.metrics.observe(&outcome, start.elapsed());
-        let published = self
-            .reports
-            .publish(context, object, &observed, &outcome)
-            .await;
-        if let Err(error) = published {
-            tracing::warn!(%object, error = %with_causes(&error), "failed to write the status");
+        let publish = self.reports.publish(context, object, &observed, &outcome);
+        let published = tokio::time::timeout(DEADLINE, publish).await;
+        let failed = match published {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(with_causes(&error)),
+            Err(_elapsed) => Some(format!("no answer within {} s", DEADLINE.as_secs())),
+        };
+        if let Some(error) = failed {
+            tracing::warn!(error, "failed to write the status");
             return Action::requeue(self.backoff.next(object));
         }
         drop(active);
@@ -173,6 +176,7 @@ impl Controller {
         match retry {
             None | Some(Retry::OnEvent) => Action::requeue(RESYNC),
             Some(Retry::OnChange) => Action::await_change(),
+            Some(Retry::Seldom) => Action::requeue(RESYNC),
             Some(Retry::BackOff) => Action::requeue(self.backoff.next(object)),
             Some(Retry::After(pause)) => Action::requeue(pause),
         }

@@ -1,11 +1,12 @@
 //! What the caches keep of objects: what is decided upon, and nothing that changes for other reasons.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use testbench_api::ExperimentStatus;
-use testbench_core::experiment::{Experiment, KIND};
+use testbench_core::experiment::{API_VERSION, Experiment, KIND};
 
 use super::managed_fields::applied_by_us;
 use crate::raw::RawObject;
@@ -37,10 +38,8 @@ impl Observed {
     pub fn read(object: RawObject) -> Result<Self, String> {
         let content = object.content();
         // A status that does not parse is another version's; the next one replaces it.
-        let status = content
-            .as_ref()
-            .ok()
-            .and_then(|content| content.get("status").cloned())
+        let status = object
+            .field("status")
             .and_then(|status| serde_json::from_value(status).ok())
             .unwrap_or_default();
         Ok(Self {
@@ -119,6 +118,12 @@ pub struct Generated {
     pub owned: Value,
 }
 
+/// Others have kinds of this name too.
+fn is_experiment(owner: &OwnerReference) -> bool {
+    let group = |api_version: &str| api_version.split('/').next().map(str::to_owned);
+    owner.kind == KIND && group(&owner.api_version) == group(API_VERSION)
+}
+
 /// An Experiment as an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -134,7 +139,7 @@ impl Generated {
     pub fn of(metadata: &ObjectMeta) -> Self {
         let owners = metadata.owner_references.iter().flatten();
         let owner = owners
-            .filter(|owner| owner.controller == Some(true) && owner.kind == KIND)
+            .filter(|owner| owner.controller == Some(true) && is_experiment(owner))
             .map(|owner| Owner {
                 name: owner.name.clone(),
                 uid: owner.uid.clone(),

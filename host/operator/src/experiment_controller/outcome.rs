@@ -13,6 +13,7 @@ use testbench_engine::{CallError, FailureKind};
 
 use super::apply::{ApplyError, Written};
 use super::prune::{PruneError, Pruned};
+use crate::kinds::Kind;
 
 /// What came of one reconcile.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct Applied {
     pub phases: Vec<FilledPhase>,
     /// What the user should know.
     pub findings: Vec<Finding>,
+    /// A kind without which nobody can tell whether the workflow would run.
+    pub missing_kind: Option<Kind>,
     /// Why the workflow would not run as it is meant to.
     pub template_problems: Vec<TemplateProblem>,
 }
@@ -71,6 +74,8 @@ pub enum Retry {
     OnEvent,
     /// Time: again after a pause that grows.
     BackOff,
+    /// A change, most likely; what else could help is outside of every watch, so it is tried again now and then.
+    Seldom,
     /// Somebody outside of every watch: again after this long.
     After(Duration),
 }
@@ -240,7 +245,10 @@ impl From<ApplyError> for Failure {
             ApplyError::KindMissing(_) => (Reason::KindNotInstalled, Retry::OnEvent),
             ApplyError::UnknownKind { .. } => (Reason::InvalidComposition, Retry::OnChange),
             ApplyError::NameConflict { .. } => (Reason::NameConflict, Retry::After(CONFLICT_RETRY)),
-            ApplyError::BeingDeleted { .. } => (Reason::WaitingForDeletion, Retry::OnEvent),
+            // One that lost its labels is in no watch.
+            ApplyError::BeingDeleted { .. } => {
+                (Reason::WaitingForDeletion, Retry::After(CONFLICT_RETRY))
+            }
             ApplyError::Api { source, .. } => (Reason::ApplyFailed, after_api_error(source)),
         };
         Self {
@@ -267,7 +275,8 @@ impl From<PruneError> for Failure {
 fn after_api_error(error: &kube::Error) -> Retry {
     match error {
         kube::Error::Api(status) => match status.code {
-            400 | 413 | 422 => Retry::OnChange,
+            // Or an admission policy, or the schema of another kind, is corrected.
+            400 | 413 | 422 => Retry::Seldom,
             // The Experiment goes with its namespace.
             403 if is_terminating(status) => Retry::OnChange,
             // An undeclared field or a wrong type comes back as 500 without a reason.
@@ -275,7 +284,7 @@ fn after_api_error(error: &kube::Error) -> Retry {
                 .message
                 .contains("failed to create typed patch object") =>
             {
-                Retry::OnChange
+                Retry::Seldom
             }
             _ => Retry::BackOff,
         },
@@ -304,10 +313,10 @@ mod tests {
             }))
         };
         for (error, retry) in [
-            (api(422, "invalid"), Retry::OnChange),
+            (api(422, "invalid"), Retry::Seldom),
             (
                 api(500, "failed to create typed patch object (ns/x; v1)"),
-                Retry::OnChange,
+                Retry::Seldom,
             ),
             (api(500, "etcd is down"), Retry::BackOff),
             (api(409, "conflict"), Retry::BackOff),

@@ -73,7 +73,7 @@ pub async fn prune(
             .await
             .map_err(|(object, source)| failed(&object, source))?
         {
-            let deleted = delete(client, kind, &object, &present).await;
+            let deleted = delete(client, kind, &object, uid, &present).await;
             let deleted = deleted.map_err(|source| failed(&object, source))?;
             watched.take_out(&object);
             if deleted {
@@ -134,11 +134,35 @@ async fn inventory(
     Ok(inventory)
 }
 
-/// `false` where it was gone already. Exactly the state that was judged is deleted, or nothing.
+/// `false` where it was gone already, or is no longer the Experiment's. Exactly the state that was judged is deleted, or nothing.
 async fn delete(
     client: &Client,
     kind: Kind,
     object: &ObjectRef,
+    uid: &str,
+    present: &Generated,
+) -> Result<bool, kube::Error> {
+    let api = api(client, kind, &object.namespace);
+    match delete_exactly(&api, &object.name, present).await {
+        // Somebody changed it meanwhile: what is there now is judged once more.
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        deleted => return deleted,
+    }
+    match api.get_metadata_opt(&object.name).await? {
+        Some(found) => {
+            let present = Generated::of(&found.metadata);
+            if !present.is_owned_by(uid) {
+                return Ok(false);
+            }
+            delete_exactly(&api, &object.name, &present).await
+        }
+        None => Ok(false),
+    }
+}
+
+async fn delete_exactly(
+    api: &Api<DynamicObject>,
+    name: &str,
     present: &Generated,
 ) -> Result<bool, kube::Error> {
     let params = DeleteParams {
@@ -148,8 +172,7 @@ async fn delete(
         }),
         ..DeleteParams::background()
     };
-    let api = api(client, kind, &object.namespace);
-    match api.delete(&object.name, &params).await {
+    match api.delete(name, &params).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         Err(error) => Err(error),

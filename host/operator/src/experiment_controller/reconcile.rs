@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use serde_json::Value;
+use testbench_core::experiment::Experiment;
 use testbench_core::pipeline::{self, Host};
 use testbench_core::placement::placement;
 use testbench_core::resolve::{ObjectRef, resolve};
@@ -16,8 +18,8 @@ use super::prune::prune;
 use super::stores::Stores;
 use crate::metrics::Metrics;
 
-/// Longest time that one reconcile may take; then it is tried again.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time that the steps of a reconcile may take, and as long again telling of it; then it is tried again.
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a reconcile works with.
 pub struct Context {
@@ -72,6 +74,13 @@ pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observe
     }
 }
 
+/// `spec.env`, as the API spells it. What cannot be spelt so has been refused by then.
+fn env(experiment: &Experiment) -> Vec<Value> {
+    let env = experiment.spec.env.iter();
+    env.filter_map(|variable| serde_json::to_value(variable).ok())
+        .collect()
+}
+
 /// The table of contents: compose what is wanted, apply it, and then prune what no longer is.
 async fn steps(
     context: &Context,
@@ -87,8 +96,11 @@ async fn steps(
     } = context;
     let uid = &observed.uid;
     let placement = placement(&resolved.experiment);
+    let env = env(&resolved.experiment);
     let desired = pipeline::desired(host, resolved, stores.as_ref(), &placement).await?;
     stores.names_templates(object, templates::named(&desired.objects));
+    // Looked at once it is known whom a change of a template concerns: one that came just before that would wake nobody.
+    let template_problems = pipeline::template_problems(&desired.objects, &env, stores.as_ref());
     let written = apply(client, stores, &object.name, uid, &desired.objects).await?;
     let recorded = &observed.status.generated_resources;
     let pruned = prune(client, stores, uid, &desired.objects, recorded).await?;
@@ -98,6 +110,7 @@ async fn steps(
         pruned,
         phases: desired.phases,
         findings: desired.findings,
-        template_problems: desired.template_problems,
+        template_problems,
+        missing_kind: stores.missing_template_kind(),
     })
 }

@@ -61,7 +61,10 @@ impl Reports {
     ) -> Result<(), kube::Error> {
         let existing = existing(&context.stores, &observed.uid);
         let now = now();
-        let workflows = existing.iter().filter(|one| one.kind == TEST_WORKFLOW.kind);
+        // Testkube tells of workflows in its own namespace, by name.
+        let workflows = existing.iter().filter(|one| {
+            one.kind == TEST_WORKFLOW.kind && one.namespace == context.testkube_namespace
+        });
         let runs: Vec<_> = workflows
             .flat_map(|workflow| context.stores.runs_of(&workflow.name))
             .collect();
@@ -78,13 +81,20 @@ impl Reports {
             },
         );
         log(outcome);
-        for event in events(outcome, &observed.status, &next) {
+        let changes = outcome.result.as_ref().map(of_changes).unwrap_or_default();
+        for event in changes {
             self.event(object, observed, event).await;
         }
         if next == observed.status {
             return Ok(());
         }
-        self.write(context, object, &observed.uid, next).await
+        let problem = new_problem(&observed.status, &next);
+        self.write(context, object, &observed.uid, next).await?;
+        // Once the status says so: before that, each attempt to write it would tell it again.
+        if let Some(event) = problem {
+            self.event(object, observed, event).await;
+        }
+        Ok(())
     }
 
     async fn write(
@@ -177,7 +187,7 @@ fn log(outcome: &Outcome) {
         Err(failure) => {
             tracing::warn!(
                 reason = failure.reason.as_str(),
-                message = failure.message,
+                why = failure.message.replace('\n', "; "),
                 "failed to reconcile"
             );
         }
@@ -197,23 +207,26 @@ fn log_phases(phases: &[FilledPhase]) {
     }
 }
 
-/// What is new to the user: writes and deletes, and a failure when it first shows, not one a failing pass.
-fn events(outcome: &Outcome, before: &ExperimentStatus, next: &ExperimentStatus) -> Vec<Event> {
-    let mut events = match &outcome.result {
-        Ok(applied) => of_changes(applied),
-        Err(_) => Vec::new(),
+/// That the Experiment is not ready, where that, its reason or the spec is new: not one a failing pass.
+fn new_problem(before: &ExperimentStatus, next: &ExperimentStatus) -> Option<Event> {
+    let problem = ready(next).filter(|ready| ready.status == "False")?;
+    let told = |ready: &Condition| {
+        (&ready.status, &ready.reason, ready.observed_generation)
+            == (
+                &problem.status,
+                &problem.reason,
+                problem.observed_generation,
+            )
     };
-    if let Some(ready) = ready(next).filter(|ready| ready.status == "False")
-        && ready_differs(ready, self::ready(before))
-    {
-        events.push(event(
+    let new = !ready(before).is_some_and(told);
+    new.then(|| {
+        event(
             EventType::Warning,
-            &ready.reason,
+            &problem.reason,
             "Reconcile",
-            &ready.message,
-        ));
-    }
-    events
+            &problem.message,
+        )
+    })
 }
 
 fn ready(status: &ExperimentStatus) -> Option<&Condition> {
@@ -221,13 +234,6 @@ fn ready(status: &ExperimentStatus) -> Option<&Condition> {
         .conditions
         .iter()
         .find(|condition| condition.kind == "Ready")
-}
-
-fn ready_differs(ready: &Condition, before: Option<&Condition>) -> bool {
-    before.is_none_or(|before| {
-        (&before.status, &before.reason, &before.message)
-            != (&ready.status, &ready.reason, &ready.message)
-    })
 }
 
 fn of_changes(applied: &Applied) -> Vec<Event> {

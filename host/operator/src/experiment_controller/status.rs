@@ -12,8 +12,10 @@ use testbench_core::pipeline::FilledPhase;
 use testbench_core::resolve::Lookup;
 use testbench_engine::Severity;
 
-use super::outcome::{AgentFound, Applied, Failure, Outcome, Retry};
+use super::apply::ApplyError;
+use super::outcome::{AgentFound, Applied, Failure, Outcome, Reason, Retry};
 use super::runs::{self, End, RunEvent};
+use crate::kinds::AGENT;
 
 /// What the status speaks of, beside the outcome.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +78,9 @@ pub fn next(
     if let Some(end) = end {
         conditions.set("LastRunSucceeded", Some(last_run_succeeded(end, &status)));
     }
+    if let Ok(applied) = result {
+        conditions.set("Degraded", degraded(applied));
+    }
     conditions.set("Reconciling", reconciling);
     conditions.set("Stalled", stalled);
     status.conditions = conditions.kept;
@@ -96,8 +101,17 @@ fn workflow_ready(result: &Result<Applied, Failure>, subject: Subject<'_>) -> St
             ),
         ),
         Ok(Applied {
-            template_problems, ..
+            template_problems,
+            missing_kind,
+            ..
         }) => {
+            if let Some(kind) = missing_kind {
+                return (
+                    "False",
+                    Reason::KindNotInstalled.as_str(),
+                    ApplyError::KindMissing(*kind).to_string(),
+                );
+            }
             if subject.namespace != subject.testkube_namespace {
                 return (
                     "False",
@@ -109,7 +123,7 @@ fn workflow_ready(result: &Result<Applied, Failure>, subject: Subject<'_>) -> St
                     ),
                 );
             }
-            // A hidden variable lets the workflow run, if not as it is meant to: that is a warning among the findings.
+            // A hidden variable lets the workflow run, if not as it is meant to: that is a warning in `Degraded`.
             let blocking = template_problems
                 .iter()
                 .find(|problem| problem.keeps_from_running());
@@ -146,8 +160,10 @@ fn agent_resolved(agent: &AgentFound) -> State {
             "Unknown",
             "AgentKindNotInstalled",
             format!(
-                "the cluster knows no Agents (or the operator does not watch namespace {}); a run calls {}",
-                endpoint.namespace, endpoint.url
+                "there is no CustomResourceDefinition {}, or the operator does not watch namespace {}; a run calls {}",
+                AGENT.crd_name(),
+                endpoint.namespace,
+                endpoint.url
             ),
         ),
     }
@@ -185,6 +201,31 @@ fn last_run_succeeded(end: End, status: &ExperimentStatus) -> State {
     (succeeded, reason, format!("execution {id} {what}"))
 }
 
+/// The host's own warnings: the Experiment is ready, and will not do all that its author expects. (What phases have to say stands with
+/// the phases, and a missing Agent has a condition of its own.)
+fn degraded(applied: &Applied) -> Option<State> {
+    let findings = applied.findings.iter().filter(|finding| {
+        finding.phase.is_none()
+            && finding.severity == Severity::Warning
+            && finding.code != "AgentNotFound"
+    });
+    let mut warnings: Vec<(&str, String)> = findings
+        .map(|finding| (finding.code.as_str(), finding.message.clone()))
+        .collect();
+    let harmless = applied.template_problems.iter();
+    let harmless = harmless.filter(|problem| !problem.keeps_from_running());
+    warnings.extend(harmless.map(|problem| (problem.reason(), problem.to_string())));
+    // Reasons are constant words, so a known one is looked up.
+    let reason = WARNINGS
+        .iter()
+        .find(|known| warnings.first().is_some_and(|(code, _)| code == *known))?;
+    let messages: Vec<_> = warnings.into_iter().map(|(_, message)| message).collect();
+    Some(("True", reason, messages.join("\n")))
+}
+
+/// Every warning of the host that makes an Experiment `Degraded`.
+const WARNINGS: &[&str] = &["AiGatewayNotFound", "TemplateHidesVariable"];
+
 /// At most one of `Reconciling` and `Stalled` is there, and none where the Experiment is ready.
 fn progress(result: &Result<Applied, Failure>, ready: &State) -> (Option<State>, Option<State>) {
     let (status, reason, message) = ready;
@@ -192,7 +233,7 @@ fn progress(result: &Result<Applied, Failure>, ready: &State) -> (Option<State>,
     match result {
         _ if *status == "True" => (None, None),
         Err(Failure {
-            retry: Retry::OnChange,
+            retry: Retry::OnChange | Retry::Seldom,
             ..
         }) => (None, same()),
         Err(_) => (same(), None),
@@ -229,6 +270,20 @@ fn diagnostic(finding: &Finding) -> Diagnostic {
     }
 }
 
+/// A plugin that breaks many rules at once must not make a status that the API server refuses.
+fn cut(mut message: String) -> String {
+    const LONGEST: usize = 8 << 10;
+    if message.len() > LONGEST {
+        let mut end = LONGEST;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
 struct Conditions<'a> {
     before: &'a [Condition],
     kept: Vec<Condition>,
@@ -258,7 +313,7 @@ impl Conditions<'_> {
             kind: kind.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message,
+            message: cut(message),
             last_transition_time: since.to_owned(),
             observed_generation: Some(self.generation),
         };
@@ -276,7 +331,6 @@ mod tests {
     use testbench_core::resolve::{Endpoint, ObjectRef};
     use testbench_core::templates::TemplateProblem;
 
-    use super::super::outcome::Reason;
     use super::*;
 
     const FIRST: &str = "2026-01-01T00:00:00Z";
@@ -300,6 +354,7 @@ mod tests {
             pruned: Vec::new(),
             phases: Vec::new(),
             findings: Vec::new(),
+            missing_kind: None,
             template_problems: Vec::new(),
         })
     }
@@ -420,6 +475,55 @@ mod tests {
     }
 
     #[test]
+    fn the_hosts_own_warnings_are_told_and_end_with_their_cause() {
+        let warned = applied().map(|applied| Applied {
+            findings: vec![Finding::warning(
+                "AiGatewayNotFound",
+                "no gateway".to_owned(),
+            )],
+            ..applied
+        });
+        let first = next(
+            &ExperimentStatus::default(),
+            &outcome(warned, found()),
+            subject(FIRST),
+        );
+        assert_eq!(conditions(&first)[3], "Degraded=True/AiGatewayNotFound");
+        assert_eq!(conditions(&first)[0], "Ready=True/Reconciled");
+        let well = next(&first, &outcome(applied(), found()), subject(LATER));
+        assert_eq!(conditions(&well).len(), 3);
+    }
+
+    #[test]
+    fn without_the_kind_of_templates_nobody_can_tell_whether_the_workflow_runs() {
+        let unknown = applied().map(|applied| Applied {
+            missing_kind: Some(crate::kinds::TEMPLATE),
+            ..applied
+        });
+        let status = next(
+            &ExperimentStatus::default(),
+            &outcome(unknown, found()),
+            subject(FIRST),
+        );
+        assert_eq!(
+            conditions(&status)[1],
+            "WorkflowReady=False/KindNotInstalled"
+        );
+        let message = &status.conditions[1].message;
+        assert!(
+            message.contains("testworkflowtemplates.testworkflows.testkube.io"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        assert_eq!(cut("short".to_owned()), "short");
+        let long = cut("ä€".repeat(9000));
+        assert!(long.len() <= (8 << 10) + 3 && long.ends_with('…'));
+    }
+
+    #[test]
     fn testkube_looks_in_one_namespace_only() {
         let elsewhere = Subject {
             testkube_namespace: "testkube",
@@ -482,7 +586,7 @@ mod tests {
             "RunAborted",
             "RunCanceled",
         ];
-        for reason in reasons.chain(others) {
+        for reason in reasons.chain(others).chain(WARNINGS.iter().copied()) {
             assert!(
                 document.contains(&format!("| `{reason}` |")),
                 "docs/status.md lacks a row for {reason}"

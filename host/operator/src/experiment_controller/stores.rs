@@ -108,6 +108,13 @@ impl Stores {
         pending
     }
 
+    /// TestWorkflowTemplate, where the cluster does not know it.
+    #[must_use]
+    pub fn missing_template_kind(&self) -> Option<Kind> {
+        let missing = self.templates.listing() == Listing::KindMissing;
+        missing.then(|| self.templates.kind())
+    }
+
     /// Waits until every kind was listed, or is known to be missing. Before that, an absence says nothing.
     pub async fn settled(&self) {
         self.experiments.settled().await;
