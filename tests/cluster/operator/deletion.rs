@@ -23,6 +23,7 @@ async fn however_it_is_deleted_nothing_is_written_any_more() {
             propagation_policy: Some(policy),
             ..DeleteParams::default()
         };
+        let before = operated.writes().len();
         operated.delete(EXPERIMENT, name, &how).await;
         operated.until_gone(EXPERIMENT, name).await;
         for (kind, suffix) in [
@@ -41,6 +42,12 @@ async fn however_it_is_deleted_nothing_is_written_any_more() {
                 operated.until_gone(kind, &object).await;
             }
         }
+        let since = operated.writes().split_off(before);
+        let put_back: Vec<_> = since
+            .iter()
+            .filter(|write| write.contains(&format!("/{name}-")))
+            .collect();
+        assert!(put_back.is_empty(), "{name}: {put_back:?}");
     }
 }
 
@@ -71,6 +78,7 @@ async fn with_its_namespace_everything_goes_and_nothing_is_put_back() {
     let spec = json!({"scenarios": scenarios("Hello"), "trigger": {"enabled": true}});
     operated.apply(experiment("weather", spec)).await;
     operated.until_ready("weather").await;
+    let before = operated.writes().len();
     let namespaces: Api<Namespace> = Api::all(operated.admin.clone());
     namespaces
         .delete(operated.name(), &DeleteParams::background())
@@ -84,4 +92,10 @@ async fn with_its_namespace_everything_goes_and_nothing_is_put_back() {
     ] {
         operated.until_gone(kind, name).await;
     }
+    let since = operated.writes().split_off(before);
+    let put_back: Vec<_> = since
+        .iter()
+        .filter(|write| write.contains("/weather-"))
+        .collect();
+    assert!(put_back.is_empty(), "{put_back:?}");
 }

@@ -337,7 +337,7 @@ async fn an_idle_operator_asks_for_nothing_but_its_watches() {
     let requests = operated.requests();
     let since: Vec<_> = requests[before..]
         .iter()
-        .filter(|(verb, _)| verb != "watch")
+        .filter(|event| event.verb != "watch")
         .collect();
     assert!(since.is_empty(), "{since:?}");
 }

@@ -21,7 +21,7 @@ use testbench_core::yaml;
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
-use testbench_tests::control_plane::{ControlPlane, Namespace, poll};
+use testbench_tests::control_plane::{AuditEvent, ControlPlane, Namespace, poll};
 use testbench_tests::{bundled_host, folder};
 use tokio::sync::{OnceCell, oneshot};
 
@@ -205,25 +205,27 @@ impl Operated {
         names
     }
 
-    /// What the operator asked for in this namespace until now: verb and path.
-    fn requests(&self) -> Vec<(String, String)> {
+    /// What the operator asked for in this namespace until now.
+    fn requests(&self) -> Vec<AuditEvent> {
         let events = self.cluster.audit_events().unwrap();
         let here = format!("/namespaces/{}/", self.name());
         let by_operator = events.into_iter().filter(|event| {
             let user = event.impersonated_user.as_ref();
             user.is_some_and(|user| user.username == ACCOUNT) && event.request_uri.contains(&here)
         });
-        by_operator
-            .map(|event| (event.verb, event.request_uri))
-            .collect()
+        by_operator.collect()
     }
 
-    /// What it wrote.
+    /// What it wrote: verb and path of what was not refused.
     fn writes(&self) -> Vec<String> {
-        let requests = self.requests().into_iter();
+        let wrote = |event: &AuditEvent| {
+            let status = event.response_status.as_ref();
+            !matches!(event.verb.as_str(), "get" | "list" | "watch")
+                && status.is_some_and(|status| status.code < 300)
+        };
+        let requests = self.requests().into_iter().filter(wrote);
         requests
-            .filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch"))
-            .map(|(verb, path)| format!("{verb} {path}"))
+            .map(|event| format!("{} {}", event.verb, event.request_uri))
             .collect()
     }
 

@@ -91,7 +91,7 @@ pub enum ApplyError {
 ///
 /// # Errors
 ///
-/// The first object that cannot be written.
+/// The first object that cannot be written. Where the Experiment is deleted meanwhile, what comes next is left out.
 pub async fn apply(
     client: &Client,
     stores: &Stores,
@@ -101,6 +101,14 @@ pub async fn apply(
 ) -> Result<Vec<Written>, ApplyError> {
     let mut written = Vec::new();
     for object in objects {
+        let owner = ObjectRef {
+            namespace: object.namespace().to_owned(),
+            name: experiment.to_owned(),
+        };
+        // Deleted meanwhile: what would be written now would only have to be collected.
+        if stores.is_going(&owner, uid) {
+            break;
+        }
         let watched = stores
             .generated(object.api_version(), object.kind())
             .ok_or_else(|| ApplyError::UnknownKind {

@@ -108,6 +108,15 @@ impl Stores {
         pending
     }
 
+    /// Whether the Experiment with this UID is being deleted, or gone.
+    #[must_use]
+    pub fn is_going(&self, experiment: &ObjectRef, uid: &str) -> bool {
+        let observed = self.experiments.get(experiment);
+        observed
+            .found()
+            .is_none_or(|observed| observed.deleting || observed.uid != uid)
+    }
+
     /// TestWorkflowTemplate, where the cluster does not know it.
     #[must_use]
     pub fn missing_template_kind(&self) -> Option<Kind> {
