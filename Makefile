@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools control-plane demo test test-fast lint image-check build-times
+.PHONY: help tools control-plane demo demo-offline test test-fast lint image-check build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
@@ -12,14 +12,19 @@ endif
 CONTROL_PLANE := --features testbench-tests/control-plane
 
 help: ## Say what there is to make.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 tools: ## Check that the tools are there, and add what rustup can.
 	@hack/tools.sh
 
-demo: tools ## Build, and show what an Experiment becomes.
+# A cluster that is there (CLUSTER=current) needs no control plane.
+demo: tools $(if $(filter current,$(CLUSTER)),,control-plane) ## Build, and show the operator at work on a control plane of its own.
+	@cargo build --quiet --package testbench-cli --package testbench-tests $(CONTROL_PLANE) --bin testbench --bin control-plane
+	@CLUSTER='$(CLUSTER)' hack/demo.sh
+
+demo-offline: tools ## Build, and show what an Experiment becomes: no control plane, no Go.
 	@cargo build --quiet --package testbench-cli
-	@hack/demo.sh
+	@hack/demo.sh offline
 
 control-plane: ## Build the real control plane that tests run on: once, 10 minutes.
 	@hack/control-plane.sh

@@ -11,7 +11,7 @@ need() { # command, how to get it
     fi
 }
 if [ "${1:-}" = go ]; then
-    need go "Install Go, 1.21 or newer (it gets the release that tests/control-plane/go.mod names by itself): https://go.dev/dl, or without Go: make test-fast"
+    need go "Install Go, 1.21 or newer (it gets the release that tests/control-plane/go.mod names by itself): https://go.dev/dl, or without Go: make demo-offline, make test-fast"
     exit "$missing"
 fi
 need cargo "Install Rust with rustup: https://rustup.rs"
