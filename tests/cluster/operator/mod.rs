@@ -4,6 +4,7 @@ mod deletion;
 mod drift;
 mod generate;
 mod kinds_missing;
+mod process;
 mod references;
 mod tells;
 
@@ -46,19 +47,31 @@ struct Operator {
 
 impl Operated {
     async fn start() -> Self {
+        let mut operated = Self::unattended().await;
+        operated.start_operator().await;
+        operated
+    }
+
+    /// Without an operator yet.
+    async fn unattended() -> Self {
         install().await;
-        Self::start_on(shared()).await
+        Self::unattended_on(shared()).await
     }
 
     async fn start_on(cluster: &'static ControlPlane) -> Self {
-        let mut operated = Self {
+        let mut operated = Self::unattended_on(cluster).await;
+        operated.start_operator().await;
+        operated
+    }
+
+    async fn unattended_on(cluster: &'static ControlPlane) -> Self {
+        let operated = Self {
             cluster,
             admin: cluster.client().await.unwrap(),
             namespace: cluster.namespace().await.unwrap(),
             operator: None,
         };
         operated.grant_events().await;
-        operated.start_operator().await;
         operated
     }
 
@@ -382,14 +395,19 @@ async fn templates(operated: &Operated) {
 /// With everything that an Experiment of [`experiment`] refers to.
 async fn with_references() -> Operated {
     let operated = Operated::start().await;
+    references(&operated).await;
+    operated
+}
+
+/// Everything that an Experiment of [`experiment`] refers to.
+async fn references(operated: &Operated) {
     agent(
-        &operated,
+        operated,
         "bot",
         "http://bot:8000/.well-known/agent-card.json",
     )
     .await;
-    templates(&operated).await;
-    operated
+    templates(operated).await;
 }
 
 /// Creates an object that somebody else owns.
