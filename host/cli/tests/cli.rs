@@ -266,3 +266,31 @@ fn crd_prints_the_committed_file() {
         fs::read_to_string(committed).unwrap()
     );
 }
+
+#[test]
+fn the_controller_says_what_to_do_where_no_cluster_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    // Nobody listens at port 1.
+    let cluster = "apiVersion: v1
+kind: Config
+current-context: it
+contexts: [{name: it, context: {cluster: it, user: it}}]
+clusters: [{name: it, cluster: {server: 'http://127.0.0.1:1'}}]
+users: [{name: it, user: {}}]
+";
+    fs::write(&kubeconfig, cluster).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_testbench"))
+        .args(["controller", "--listen", "127.0.0.1:0"])
+        .env("KUBECONFIG", &kubeconfig)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let said = stderr(&output);
+    for part in [
+        "failed to reach the Kubernetes API server",
+        "check the kubeconfig",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
