@@ -1,5 +1,9 @@
 //! Tells what came of a reconcile: status, Events and a log line, all from the outcome.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use kube::api::{Api, DynamicObject, PartialObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
@@ -21,10 +25,15 @@ use crate::kinds::{EXPERIMENT, TEST_WORKFLOW};
 /// Longest note that the API server takes, in bytes.
 const MAX_NOTE: usize = 1024;
 
+/// How long a repeated Event counts as the same; a recorder forgets it after six minutes.
+const SAME_EVENT: Duration = Duration::from_secs(360);
+
 /// Publishes what users want to know.
 pub struct Reports {
     client: Client,
-    recorder: Recorder,
+    reporter: Reporter,
+    /// By UID and note: one recorder takes all Events of a reason for the same, and would repeat the first note for another.
+    recorders: Mutex<HashMap<(String, String), (Instant, Recorder)>>,
 }
 
 impl std::fmt::Debug for Reports {
@@ -42,8 +51,9 @@ impl Reports {
             instance: std::env::var("POD_NAME").ok(),
         };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
             client,
+            reporter,
+            recorders: Mutex::default(),
         }
     }
 
@@ -136,13 +146,35 @@ impl Reports {
         }
     }
 
+    fn recorder(&self, uid: &str, event: &Event) -> Recorder {
+        let now = Instant::now();
+        let note = event.note.clone().unwrap_or_default();
+        let mut recorders = self
+            .recorders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        recorders.retain(|_, (used, _)| now.duration_since(*used) < SAME_EVENT);
+        let (used, recorder) = recorders.entry((uid.to_owned(), note)).or_insert_with(|| {
+            (
+                now,
+                Recorder::new(self.client.clone(), self.reporter.clone()),
+            )
+        });
+        *used = now;
+        recorder.clone()
+    }
+
     async fn event(&self, object: &ObjectRef, observed: &Observed, event: Event) {
         let mut subject =
             DynamicObject::new(&object.name, &EXPERIMENT.api_resource()).within(&object.namespace);
         subject.meta_mut().uid = Some(observed.uid.clone());
         let subject = subject.object_ref(&EXPERIMENT.api_resource());
         // An Event that gets lost is no reason to do anything again.
-        if let Err(error) = self.recorder.publish(&event, &subject).await {
+        if let Err(error) = self
+            .recorder(&observed.uid, &event)
+            .publish(&event, &subject)
+            .await
+        {
             tracing::warn!(%object, reason = event.reason, error = %testbench_core::error::with_causes(&error), "failed to publish an Event");
         }
     }
