@@ -183,6 +183,10 @@ of="-n $namespace"
 events() { echo "kubectl get events $of --field-selector involvedObject.name=$1,reason=$2 --no-headers -o custom-columns=:type,:reason,:message"; }
 generated="configmaps,testworkflows,testtriggers $of --selector testbench.agentic-layer.ai/experiment=weather-nightly --no-headers"
 
+title "the right to read Testkube's Events, where it would write them (deploy/install/role.yaml says why)"
+show "kubectl create role testbench-runs $of --verb list,watch --resource events"
+show "kubectl create rolebinding testbench-runs $of --role testbench-runs --serviceaccount $operator_namespace:testbench"
+
 title "templates, where Testkube would look for them; an Agent, an AiGateway, a ConfigMap otel-config, two Experiments"
 show "kubectl apply $of -f deploy/templates | wc -l"
 show "kubectl apply -f $samples/inline.yaml -f $samples/dataset.yaml"

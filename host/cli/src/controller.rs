@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -138,6 +139,7 @@ fn start_log(filter: &str, format: LogFormat) -> Result<(), CommandError> {
         .map_err(|error| failed(format!("--log: {error}; for example `info`")))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.init(),
