@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbench_core::yaml;
-use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
+use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_tests::control_plane::{AuditEvent, ControlPlane, poll};
 use testbench_tests::folder;
 
@@ -86,7 +86,10 @@ impl Drop for Process {
 
 /// The token of a service account, as a pod would get it.
 fn token_of(account: &str, namespace: &str) -> String {
-    kubectl(&["create", "token", account, "--namespace", namespace])
+    kubectl(
+        shared(),
+        &["create", "token", account, "--namespace", namespace],
+    )
 }
 
 /// For whoever holds this token. JSON is YAML.
@@ -248,13 +251,16 @@ async fn expect_refusal(kubeconfig: &str, parts: &[&str]) {
 async fn it_says_what_it_lacks_and_ends_with_2() {
     let operated = Operated::unattended().await;
     // An account that may do nothing.
-    kubectl(&[
-        "create",
-        "serviceaccount",
-        "nobody",
-        "--namespace",
-        operated.name(),
-    ]);
+    kubectl(
+        shared(),
+        &[
+            "create",
+            "serviceaccount",
+            "nobody",
+            "--namespace",
+            operated.name(),
+        ],
+    );
     let token = token_of("nobody", operated.name());
     expect_refusal(
         &kubeconfig(shared(), &token),
@@ -353,22 +359,16 @@ fn needed(event: &AuditEvent) -> Vec<Right> {
     verbs.into_iter().flatten().map(right).collect()
 }
 
-/// What no audit log shows, or nothing asks for yet.
-const UNSEEN: [(&str, &str, &str); 3] = [
-    // Checked by OwnerReferencesPermissionEnforcement alone.
-    (
-        "testbench.agentic-layer.ai",
-        "experiments/finalizers",
-        "update",
-    ),
-    // Of Testkube's runs.
-    ("", "events", "list"),
-    ("", "events", "watch"),
-];
+/// Checked by OwnerReferencesPermissionEnforcement, which no audit log shows.
+const UNSEEN: (&str, &str, &str) = (
+    "testbench.agentic-layer.ai",
+    "experiments/finalizers",
+    "update",
+);
 
 #[tokio::test]
 async fn it_has_the_rights_that_it_uses_and_no_others() {
-    let mut operated = Operated::unattended().await;
+    let operated = Operated::unattended().await;
     references(&operated).await;
     let _process = Process::serve(&operated, &[]);
     let until_healed = async |times: u64| {
@@ -377,7 +377,7 @@ async fn it_has_the_rights_that_it_uses_and_no_others() {
             let events = events.list(&Default::default()).await.unwrap().items;
             let mut data = events.into_iter().map(|event| event.data);
             let of = data.find(|event| {
-                let note = event["note"].as_str().unwrap_or_default();
+                let note = event["message"].as_str().unwrap_or_default();
                 event["reason"] == "Healed" && note.contains("spec.event")
             })?;
             (of["series"]["count"].as_u64().unwrap_or(1) >= times).then_some(())
@@ -472,14 +472,13 @@ async fn it_has_the_rights_that_it_uses_and_no_others() {
         BTreeSet::new(),
         "used, not granted"
     );
-    let unseen = UNSEEN
-        .map(|(group, resource, verb)| (group.to_owned(), resource.to_owned(), verb.to_owned()));
+    let (group, resource, verb) = UNSEEN;
+    let unseen = (group.to_owned(), resource.to_owned(), verb.to_owned());
     assert_eq!(
         list(granted.difference(&used).collect()),
-        BTreeSet::from(unseen),
+        BTreeSet::from([unseen]),
         "granted, never used"
     );
-    operated.stop_operator();
 }
 
 /// What no audit log shows.
@@ -509,7 +508,7 @@ async fn without_the_right_to_finalizers_nothing_can_be_owned() {
         let file = folder.path().join(format!("{number}.json"));
         fs::write(file, object.to_string()).unwrap();
     }
-    kubectl(&["apply", "-f", folder.path().to_str().unwrap()]);
+    kubectl(shared(), &["apply", "-f", folder.path().to_str().unwrap()]);
 
     let _process = Process::serve_as("limited", namespace, &operated, &[]);
     wants(&operated, true).await;
@@ -519,9 +518,3 @@ async fn without_the_right_to_finalizers_nothing_can_be_owned() {
     assert!(message.contains("blockOwnerDeletion"), "{message}");
     assert!(operated.generated().await.is_empty());
 }
-
-const EVENT: Kind = Kind {
-    api_version: "events.k8s.io/v1",
-    kind: "Event",
-    plural: "events",
-};
