@@ -28,8 +28,8 @@ fn generated_objects_fit_the_neighbours_real_schemas() {
 pub(crate) fn real_schemas() -> Option<PathBuf> {
     let crds = std::env::var_os("NEIGHBOUR_CRDS").map(PathBuf::from);
     if crds.is_none() {
-        println!(
-            "skipped: NEIGHBOUR_CRDS names no folder with the neighbours' CustomResourceDefinitions"
+        crate::skipped(
+            "NEIGHBOUR_CRDS names no folder with the neighbours' CustomResourceDefinitions",
         );
     }
     crds

@@ -18,7 +18,8 @@ const AT_ONCE: usize = 64;
 
 /// Print the objects that the cluster would get from Experiments in files, without a cluster.
 ///
-/// The files may also hold what Experiments refer to: Agents, AiGateways, ConfigMaps. What is not in them does not exist.
+/// The files may also hold what Experiments refer to: Agents, AiGateways, ConfigMaps, TestWorkflowTemplates. What is not in them does
+/// not exist; only of templates, files without any say nothing.
 /// Objects go to standard output, everything else to standard error. Exit code 0: all rendered; 1: an Experiment is invalid;
 /// 2: bad usage, or an unreadable file.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
 //! What somebody else does to generated objects, or in their place.
 
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_WORKFLOW};
 
@@ -133,4 +133,51 @@ async fn somebody_elses_object_is_left_alone_and_the_conflict_ends_when_it_is_go
         .delete(CONFIG_MAP, "weather-experiment", &DeleteParams::default())
         .await;
     operated.until_ready("weather").await;
+}
+
+#[tokio::test]
+async fn an_owner_that_was_taken_away_comes_back() {
+    let operated = with_references().await;
+    operated
+        .apply(experiment(
+            "weather",
+            json!({"scenarios": scenarios("Hello")}),
+        ))
+        .await;
+    operated.until_ready("weather").await;
+    let disown = json!({"metadata": {"ownerReferences": null}});
+    operated
+        .api(CONFIG_MAP)
+        .patch(
+            "weather-experiment",
+            &PatchParams::default(),
+            &Patch::Merge(disown),
+        )
+        .await
+        .unwrap();
+    operated
+        .until(CONFIG_MAP, "weather-experiment", "owned", |map| {
+            map["metadata"]["ownerReferences"][0]["name"] == "weather"
+        })
+        .await;
+    operated.until_ready("weather").await;
+}
+
+/// What an Experiment left behind when it was deleted alone is nobody's: another of its name does not take it.
+#[tokio::test]
+async fn what_was_orphaned_is_not_adopted() {
+    let operated = with_references().await;
+    let manifest = || experiment("weather", json!({"scenarios": scenarios("Hello")}));
+    operated.apply(manifest()).await;
+    operated.until_ready("weather").await;
+    let alone = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..DeleteParams::default()
+    };
+    operated.delete(EXPERIMENT, "weather", &alone).await;
+    operated.until_gone(EXPERIMENT, "weather").await;
+    operated.apply(manifest()).await;
+    operated
+        .until_condition("weather", "Ready", "False", "NameConflict")
+        .await;
 }

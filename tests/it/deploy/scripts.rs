@@ -43,7 +43,7 @@ fn redirect(to: &str) -> Vec<u8> {
 fn python() -> Option<Command> {
     let found = Command::new("python3").arg("--version").output().is_ok();
     if !found {
-        println!("skipped: there is no python3 to run the script of setup-template");
+        crate::skipped("there is no python3 to run the script of setup-template");
     }
     found.then(|| Command::new("python3"))
 }

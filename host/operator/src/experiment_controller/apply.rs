@@ -7,6 +7,7 @@
 use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
+use testbench_api::GeneratedResource;
 use testbench_core::compose::{DesiredObject, HASH_ANNOTATION};
 use testbench_core::resolve::{Lookup, ObjectRef};
 
@@ -87,7 +88,7 @@ pub enum ApplyError {
     },
 }
 
-/// Writes `objects` of the Experiment called `experiment`, whose UID is `uid`.
+/// Writes `objects` of the Experiment called `experiment`, whose UID is `uid` and whose status has `recorded` what it owns.
 ///
 /// # Errors
 ///
@@ -97,6 +98,7 @@ pub async fn apply(
     stores: &Stores,
     experiment: &str,
     uid: &str,
+    recorded: &[GeneratedResource],
     objects: &[DesiredObject],
 ) -> Result<Vec<Written>, ApplyError> {
     let mut written = Vec::new();
@@ -120,6 +122,7 @@ pub async fn apply(
             watched,
             experiment,
             uid,
+            recorded: recorded.iter().any(|recorded| is_same(recorded, object)),
             wanted: &object.manifest,
             object: ObjectRef {
                 namespace: object.namespace().to_owned(),
@@ -131,12 +134,34 @@ pub async fn apply(
     Ok(written)
 }
 
+fn is_same(recorded: &GeneratedResource, object: &DesiredObject) -> bool {
+    let GeneratedResource {
+        api_version,
+        kind,
+        name,
+        namespace,
+    } = recorded;
+    (
+        api_version.as_str(),
+        kind.as_str(),
+        name.as_str(),
+        namespace.as_str(),
+    ) == (
+        object.api_version(),
+        object.kind(),
+        object.name(),
+        object.namespace(),
+    )
+}
+
 /// One object on its way into the cluster.
 struct One<'a> {
     client: &'a Client,
     watched: &'a Watched<Generated>,
     experiment: &'a str,
     uid: &'a str,
+    /// Whether the Experiment has owned it before.
+    recorded: bool,
     wanted: &'a Value,
     object: ObjectRef,
 }
@@ -212,6 +237,8 @@ impl One<'_> {
         match (is_ours, was_namesakes) {
             (true, _) if present.deleting => Err(ApplyError::BeingDeleted { kind, object }),
             (true, _) => Ok(()),
+            // The owner is a field of ours too. An object of an Experiment that was deleted without it is in no status.
+            (false, _) if self.recorded && present.lost_its_owner() => Ok(()),
             (false, true) => Err(ApplyError::BeingDeleted { kind, object }),
             (false, false) => Err(ApplyError::NameConflict { kind, object }),
         }
@@ -326,6 +353,7 @@ mod tests {
             deleting: false,
             hash: Some(hash.into()),
             owner: None,
+            controlled: false,
             owned,
         }
     }

@@ -114,6 +114,8 @@ pub struct Generated {
     pub hash: Option<String>,
     /// The Experiment that owns it as its controller.
     pub owner: Option<Owner>,
+    /// Whether anything at all owns it as its controller.
+    pub controlled: bool,
     /// The fields that we own.
     pub owned: Value,
 }
@@ -152,6 +154,11 @@ impl Generated {
             deleting: metadata.deletion_timestamp.is_some(),
             hash: annotations.and_then(|annotations| annotations.get(HASH_ANNOTATION).cloned()),
             owner,
+            controlled: metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .any(|owner| owner.controller == Some(true)),
             owned: applied_by_us(metadata.managed_fields.as_deref().unwrap_or_default()),
         }
     }
@@ -161,6 +168,16 @@ impl Generated {
     /// Never; metadata always parses.
     pub fn read(object: PartialObjectMeta<DynamicObject>) -> Result<Self, String> {
         Ok(Self::of(&object.metadata))
+    }
+
+    /// Whether we applied it, and somebody has taken its owner away since.
+    #[must_use]
+    pub fn lost_its_owner(&self) -> bool {
+        !self.controlled
+            && self
+                .owned
+                .as_object()
+                .is_some_and(|owned| !owned.is_empty())
     }
 
     /// Whether the Experiment with this UID owns it as its controller.

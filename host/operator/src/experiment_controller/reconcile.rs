@@ -101,8 +101,16 @@ async fn steps(
     stores.names_templates(object, templates::named(&desired.objects));
     // Looked at once it is known whom a change of a template concerns: one that came just before that would wake nobody.
     let template_problems = pipeline::template_problems(&desired.objects, &env, stores.as_ref());
-    let written = apply(client, stores, &object.name, uid, &desired.objects).await?;
     let recorded = &observed.status.generated_resources;
+    let written = apply(
+        client,
+        stores,
+        &object.name,
+        uid,
+        recorded,
+        &desired.objects,
+    )
+    .await?;
     let pruned = prune(client, stores, uid, &desired.objects, recorded).await?;
     Ok(Applied {
         mode: desired.mode,
