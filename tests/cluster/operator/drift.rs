@@ -4,18 +4,11 @@ use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_WORKFLOW};
 
-use super::{experiment, foreign, scenarios, with_references};
+use super::{experiment, foreign, scenarios, with_references, with_weather};
 
 #[tokio::test]
 async fn a_field_of_ours_is_put_back_and_what_others_added_stays() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     let maps = operated.api(CONFIG_MAP);
     let before = super::get(&maps, "weather-experiment").await;
     let change = json!({
@@ -60,14 +53,7 @@ async fn a_field_of_ours_is_put_back_and_what_others_added_stays() {
 
 #[tokio::test]
 async fn an_object_that_lost_its_labels_or_was_deleted_comes_back() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     let unlabel = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
     operated
         .api(CONFIG_MAP)
@@ -137,14 +123,7 @@ async fn somebody_elses_object_is_left_alone_and_the_conflict_ends_when_it_is_go
 
 #[tokio::test]
 async fn an_owner_that_was_taken_away_comes_back() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     let disown = json!({"metadata": {"ownerReferences": null}});
     operated
         .api(CONFIG_MAP)

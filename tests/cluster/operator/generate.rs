@@ -8,7 +8,9 @@ use testbench_core::admission::Schema;
 use testbench_core::render::{Manifests, Renderer, Source};
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
 
-use super::{LIMIT, Operated, condition, experiment, host, kubectl, scenarios, with_references};
+use super::{
+    LIMIT, Operated, condition, experiment, host, kubectl, scenarios, with_references, with_weather,
+};
 use testbench_tests::control_plane::poll;
 
 #[tokio::test]
@@ -104,14 +106,7 @@ fn without_server_metadata(mut object: Value) -> Value {
 
 #[tokio::test]
 async fn objects_follow_the_experiment() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     operated
         .apply(experiment(
             "weather",
@@ -184,14 +179,7 @@ async fn a_change_of_mode_ends_in_exactly_the_objects_of_the_new_mode() {
 
 #[tokio::test]
 async fn an_experiment_that_makes_no_sense_is_told_so_and_its_last_good_objects_stay() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     let spec = json!({"scenarios": scenarios("Hello"), "schedule": {"cron": "0 0 * * 7"}});
     operated.apply(experiment("weather", spec)).await;
     let message = operated
@@ -288,14 +276,7 @@ fn kubectl_apply(operated: &Operated, manifest: &str) {
 
 #[tokio::test]
 async fn a_steady_state_costs_no_write_and_a_restart_none_either() {
-    let mut operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let mut operated = with_weather().await;
     operated.stop_operator();
     let before = operated.writes();
     assert!(!before.is_empty());
@@ -318,14 +299,7 @@ async fn a_steady_state_costs_no_write_and_a_restart_none_either() {
 
 #[tokio::test]
 async fn an_idle_operator_asks_for_nothing_but_its_watches() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     // The Event about what was generated may come after the status.
     operated.until_told("weather", "Generated").await;
     let before = operated.requests().len();

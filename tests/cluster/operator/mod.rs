@@ -410,6 +410,15 @@ async fn references(operated: &Operated) {
     templates(operated).await;
 }
 
+/// With an Experiment `weather` that is ready.
+async fn with_weather() -> Operated {
+    let operated = with_references().await;
+    let spec = json!({"scenarios": scenarios("Hello")});
+    operated.apply(experiment("weather", spec)).await;
+    operated.until_ready("weather").await;
+    operated
+}
+
 /// Creates an object that somebody else owns.
 async fn foreign(operated: &Operated, manifest: Value) -> DynamicObject {
     let object = serde_json::from_value(manifest.clone()).unwrap();

@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT};
 
-use super::{LIMIT, Operated, experiment, scenarios, with_references};
+use super::{LIMIT, Operated, experiment, scenarios, with_references, with_weather};
 use testbench_tests::control_plane::poll;
 
 /// The reasons of what was told about an Experiment, sorted.
@@ -51,14 +51,7 @@ async fn users_hear_what_was_done_once_each() {
 
 #[tokio::test]
 async fn runs_show_in_the_status() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
 
     run_event(
         &operated,
@@ -119,14 +112,7 @@ async fn run_event(operated: &Operated, id: &str, reason: &str, at: &str) {
 
 #[tokio::test]
 async fn the_healed_field_is_named() {
-    let operated = with_references().await;
-    operated
-        .apply(experiment(
-            "weather",
-            json!({"scenarios": scenarios("Hello")}),
-        ))
-        .await;
-    operated.until_ready("weather").await;
+    let operated = with_weather().await;
     let change = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "weather-experiment"},
         "data": {"experiment.json": "theirs"},

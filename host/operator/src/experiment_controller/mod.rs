@@ -1,10 +1,11 @@
 //! Keeps what Experiments want: a change of anything that an Experiment depends on starts a reconcile of it.
 //!
-//! The folder is the way of the data: [`stores`] hold what the cluster holds; [`mod@reconcile`] composes, [`apply`]s and [`prune`]s;
+//! The folder is the way of the data: [`stores`] hold what the cluster holds, and `concerned` tells whom a change concerns; [`mod@reconcile`] composes, [`apply`]s and [`prune`]s;
 //! what came of it is the [`outcome`], from which [`status`] and [`report`] follow.
 
 pub mod apply;
 mod backoff;
+mod concerned;
 pub mod managed_fields;
 pub mod observed;
 pub mod outcome;
@@ -81,7 +82,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()>) {
     )
     // What came of it has been told by then. An Experiment that is gone needs nothing.
     .for_each(|_| std::future::ready(()));
-    let follow = stores.follow(&client, &concerned);
+    let follow = concerned::follow(&stores, &client, &concerned);
     futures::pin_mut!(follow, work);
     futures::future::select(follow, work).await;
 }

@@ -1,42 +1,31 @@
-//! The caches of everything that Experiments depend on, and which Experiments a change concerns.
+//! The caches of everything that Experiments depend on.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt as _;
-use futures::channel::mpsc::UnboundedSender;
-use kube::api::{Api, DynamicObject, PartialObjectMeta};
-use kube::core::{ApiResource, DynamicResourceScope};
-use kube::runtime::watcher;
-use kube::{Client, Resource};
 use testbench_core::resolve::{
-    Agent, AiGateway, ConfigMap, Lookup, OTEL_CONFIG_MAP, ObjectRef, References, Template,
-    references,
+    Agent, AiGateway, ConfigMap, Lookup, ObjectRef, References, Template,
 };
 
-use super::observed::{Generated, Observed, fields};
+use super::observed::{Generated, Observed};
 use super::runs::RunEvent;
-use crate::kinds::{self, GENERATED, Kind, TEST_WORKFLOW};
-use crate::raw::RawObject;
-use crate::watch::{Change, Listing, Namespaces, Watched};
-
-/// Selects what this operator has generated.
-const GENERATED_BY_US: &str = "app.kubernetes.io/managed-by=testbench";
+use crate::kinds::{self, GENERATED, Kind};
+use crate::watch::{Listing, Namespaces, Watched};
 
 /// All caches. They are the only ones: whatever is decided is decided from here.
 #[derive(Debug)]
 pub struct Stores {
     /// What the operator serves.
     pub experiments: Watched<Observed>,
-    agents: Watched<Agent>,
-    ai_gateways: Watched<AiGateway>,
-    otel_configs: Watched<ConfigMap>,
-    templates: Watched<Template>,
+    pub(super) agents: Watched<Agent>,
+    pub(super) ai_gateways: Watched<AiGateway>,
+    pub(super) otel_configs: Watched<ConfigMap>,
+    pub(super) templates: Watched<Template>,
     /// In the order of [`GENERATED`].
-    generated: [Watched<Generated>; GENERATED.len()],
+    pub(super) generated: [Watched<Generated>; GENERATED.len()],
     /// Not waited for, and not asked whether it is complete: it is only reported.
-    runs: Watched<Option<RunEvent>>,
-    operator_namespace: String,
+    pub(super) runs: Watched<Option<RunEvent>>,
+    pub(super) operator_namespace: String,
     /// Which templates the workflow of an Experiment named last: only composing tells.
     named_templates: Mutex<HashMap<ObjectRef, BTreeSet<ObjectRef>>>,
 }
@@ -146,157 +135,13 @@ impl Stores {
         self.named().remove(experiment);
     }
 
-    fn named(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectRef, BTreeSet<ObjectRef>>> {
+    pub(super) fn named(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<ObjectRef, BTreeSet<ObjectRef>>> {
         // A panic while it was locked leaves the map whole: every change is one insertion or removal.
         self.named_templates
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps all caches up for as long as it is polled, and sends every Experiment that a change concerns.
-    pub async fn follow(&self, client: &Client, concerned: &UnboundedSender<ObjectRef>) {
-        // The receiver is gone only when the controller stops.
-        let send = |experiment: ObjectRef| drop(concerned.unbounded_send(experiment));
-        let send_all = || {
-            self.experiments
-                .all()
-                .into_iter()
-                .for_each(|(e, _)| send(e))
-        };
-        let whole = |kind: Kind, config: watcher::Config| {
-            move |namespace: Option<&str>| {
-                watcher(api::<RawObject>(client, kind, namespace), config.clone()).boxed()
-            }
-        };
-        let default = watcher::Config::default;
-        let otel = default().fields(&format!("metadata.name={OTEL_CONFIG_MAP}"));
-
-        let experiments = self.experiments.follow(
-            whole(kinds::EXPERIMENT, default()),
-            Observed::read,
-            |change| match change {
-                Change::Object {
-                    object,
-                    before,
-                    after,
-                } => {
-                    let wanted = match (&before, &after) {
-                        (Some(before), Some(after)) => after.differs_in_what_is_wanted(before),
-                        _ => true,
-                    };
-                    if wanted {
-                        send(object);
-                    }
-                }
-                Change::Kind => send_all(),
-            },
-        );
-        let agents =
-            self.agents.follow(
-                whole(kinds::AGENT, default()),
-                fields,
-                |change| match change {
-                    Change::Object { object, .. } => self.who_refers(|of| of.agent == object, send),
-                    Change::Kind => send_all(),
-                },
-            );
-        let ai_gateways =
-            self.ai_gateways
-                .follow(
-                    whole(kinds::AI_GATEWAY, default()),
-                    fields,
-                    |change| match change {
-                        Change::Object { object, .. } => {
-                            self.who_refers(|of| of.ai_gateway.as_ref() == Some(&object), send);
-                        }
-                        Change::Kind => send_all(),
-                    },
-                );
-        let otel_configs = self.otel_configs.follow(
-            whole(kinds::CONFIG_MAP, otel),
-            fields,
-            |change| match change {
-                Change::Object { object, .. } => {
-                    self.who_refers(|of| of.otel_config.contains(&object), send);
-                }
-                Change::Kind => send_all(),
-            },
-        );
-        let templates = self.templates.follow(
-            whole(kinds::TEMPLATE, default()),
-            fields,
-            |change| match change {
-                Change::Object { object, .. } => self.who_names(&object).into_iter().for_each(send),
-                Change::Kind => send_all(),
-            },
-        );
-        let generated = self.generated.iter().map(|watched| {
-            let open = |namespace: Option<&str>| {
-                let config = default().labels(GENERATED_BY_US);
-                let metadata: Api<PartialObjectMeta<DynamicObject>> =
-                    api(client, watched.kind(), namespace);
-                watcher(metadata, config).boxed()
-            };
-            watched.follow(open, Generated::read, |change| match change {
-                Change::Object {
-                    object,
-                    before,
-                    after,
-                } => {
-                    let owners: BTreeSet<_> = [before, after]
-                        .into_iter()
-                        .flatten()
-                        .filter_map(|generated| generated.owner.clone())
-                        .map(|owner| owner.name)
-                        .collect();
-                    for name in owners {
-                        send(ObjectRef {
-                            namespace: object.namespace.clone(),
-                            name,
-                        });
-                    }
-                }
-                Change::Kind => send_all(),
-            })
-        });
-        let about_workflows = default().fields("involvedObject.kind=TestWorkflow");
-        let runs = self.runs.follow(
-            whole(kinds::EVENT, about_workflows),
-            RunEvent::read,
-            |change| match change {
-                Change::Object { object, after, .. } => {
-                    if let Some(run) = after.as_deref().and_then(Option::as_ref) {
-                        self.who_runs(&object.namespace, &run.workflow)
-                            .into_iter()
-                            .for_each(send);
-                    }
-                }
-                Change::Kind => {}
-            },
-        );
-        futures::join!(
-            runs,
-            experiments,
-            agents,
-            ai_gateways,
-            otel_configs,
-            templates,
-            futures::future::join_all(generated)
-        );
-    }
-
-    fn who_refers(
-        &self,
-        concerns: impl Fn(&testbench_core::resolve::Referenced) -> bool,
-        send: impl Fn(ObjectRef),
-    ) {
-        for (object, observed) in self.experiments.all() {
-            if let Ok(experiment) = &observed.experiment
-                && concerns(&references(experiment, &self.operator_namespace))
-            {
-                send(object);
-            }
-        }
     }
 
     /// What Testkube tells of the runs of a workflow.
@@ -308,38 +153,6 @@ impl Stores {
         runs.into_iter()
             .filter_map(|(_, run)| (*run).clone())
             .collect()
-    }
-
-    fn who_runs(&self, namespace: &str, workflow: &str) -> Option<ObjectRef> {
-        let workflow = ObjectRef {
-            namespace: namespace.to_owned(),
-            name: workflow.to_owned(),
-        };
-        let watched = self.generated(TEST_WORKFLOW.api_version, TEST_WORKFLOW.kind)?;
-        let owner = watched.get(&workflow).found()?.owner.clone()?;
-        Some(ObjectRef {
-            namespace: workflow.namespace,
-            name: owner.name,
-        })
-    }
-
-    fn who_names(&self, template: &ObjectRef) -> Vec<ObjectRef> {
-        self.named()
-            .iter()
-            .filter(|(_, templates)| templates.contains(template))
-            .map(|(experiment, _)| experiment.clone())
-            .collect()
-    }
-}
-
-fn api<K>(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
-{
-    let resource = kind.api_resource();
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
     }
 }
 
