@@ -8,6 +8,7 @@
 
 mod cases;
 mod contract;
+mod defects;
 mod deploy;
 mod determinism;
 mod neighbours;

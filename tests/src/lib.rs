@@ -62,7 +62,7 @@ async fn host(options: EngineOptions, echoing: &[&str]) -> Result<Host, HostErro
         wasm: Cow::Borrowed(wasm),
     });
     let catalog = Catalog::load(&engine, components).await?;
-    Ok(Host { engine, catalog })
+    Ok(Host::new(engine, catalog))
 }
 
 /// A folder of this package.

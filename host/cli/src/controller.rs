@@ -102,7 +102,7 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
         listen,
     };
     let shutdown = shutdown().map_err(failed)?;
-    run_operator(options, client, Host { engine, catalog }, shutdown)
+    run_operator(options, client, Host::new(engine, catalog), shutdown)
         .await
         .map_err(failed)?;
     Ok(Verdict::Good)

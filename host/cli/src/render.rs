@@ -89,7 +89,7 @@ async fn render(args: Args) -> Result<Verdict, CommandError> {
         .map_err(failed)?;
     let schema = Schema::experiment().map_err(failed)?;
     let renderer = Arc::new(Renderer {
-        host: Host { engine, catalog },
+        host: Host::new(engine, catalog),
         schema,
         references,
         operator_namespace,

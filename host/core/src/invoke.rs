@@ -1,5 +1,7 @@
 //! Fourth step: calls every assigned plugin with what it asked for, and nothing more.
 
+mod defects;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,8 @@ use testbench_engine::{
     Call, CallError, Contribution, Diagnostic, Engine, Failure, FailureKind, LogLine, Outcome,
 };
 
+pub use self::defects::Defects;
+use self::defects::RequestKey;
 use crate::compose::{Piece, Placement};
 use crate::finding::Finding;
 use crate::slots::{Assignment, Registered};
@@ -130,6 +134,7 @@ fn reasons(diagnostics: &[Diagnostic]) -> String {
 /// Every phase that failed, in the order of the chain.
 pub async fn invoke(
     engine: &Engine,
+    defects: &Defects,
     assignments: &[Assignment],
     validated: &Validated,
     placement: &Placement,
@@ -139,7 +144,7 @@ pub async fn invoke(
         let call = call(assignment, validated, placement, &names);
         async move {
             let start = Instant::now();
-            let answer = engine.generate(&assignment.plugin.plugin, call).await;
+            let answer = generate(engine, defects, &assignment.plugin, call).await;
             outcome(assignment, answer, start.elapsed())
         }
     });
@@ -163,6 +168,24 @@ pub async fn invoke(
     } else {
         Err(errors)
     }
+}
+
+/// Calls the plugin, unless it has shown a defect on an equal request.
+async fn generate(
+    engine: &Engine,
+    defects: &Defects,
+    registered: &Registered,
+    call: Call,
+) -> Result<Outcome, CallError> {
+    let request = RequestKey::of(registered, &call);
+    if let Some(known) = defects.recall(&request) {
+        return Err(known);
+    }
+    let answer = engine.generate(&registered.plugin, call).await;
+    if let Err(error) = &answer {
+        defects.note(request, error);
+    }
+    answer
 }
 
 fn outcome(

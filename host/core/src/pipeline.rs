@@ -7,7 +7,7 @@ use testbench_engine::{Engine, LogLine};
 use crate::compose::{self, ComposeError, DesiredObject, Placement};
 use crate::error::with_causes;
 use crate::finding::Finding;
-use crate::invoke::{self, PhaseError};
+use crate::invoke::{self, Defects, PhaseError};
 use crate::resolve::{References, Resolved};
 use crate::slots::{self, Catalog, SlotError};
 use crate::templates::{self, TemplateProblem};
@@ -20,6 +20,20 @@ pub struct Host {
     pub engine: Engine,
     /// The plugins that there are.
     pub catalog: Catalog,
+    /// What is not tried again.
+    pub defects: Defects,
+}
+
+impl Host {
+    /// A host that knows of no defects yet.
+    #[must_use]
+    pub fn new(engine: Engine, catalog: Catalog) -> Self {
+        Self {
+            engine,
+            catalog,
+            defects: Defects::default(),
+        }
+    }
 }
 
 /// Everything that follows from one Experiment.
@@ -93,7 +107,10 @@ pub async fn desired(
 ) -> Result<Desired, StepError> {
     let validated = validate::validate(resolved).map_err(StepError::Validate)?;
     let assignments = slots::assign(&host.catalog, &validated).map_err(StepError::Slots)?;
-    let invoked = invoke::invoke(&host.engine, &assignments, &validated, placement).await;
+    let Host {
+        engine, defects, ..
+    } = host;
+    let invoked = invoke::invoke(engine, defects, &assignments, &validated, placement).await;
     let (contributed, remarks) = invoked.map_err(StepError::Invoke)?;
     let objects =
         compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;

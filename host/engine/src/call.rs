@@ -1,5 +1,7 @@
 //! One call of a plugin: a fresh Store on the guests' own threads, under limits, and gone afterwards whatever happened.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -187,6 +189,7 @@ impl Run {
             limits,
             permit,
         } = self;
+        engine.inner.calls.fetch_add(1, Ordering::Relaxed);
         let task = async move {
             let answer = tokio::time::timeout(
                 limits.wall,

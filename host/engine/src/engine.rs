@@ -2,6 +2,7 @@
 //! permits to do so: none of them can be forgotten.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tokio::runtime::{Handle, Runtime};
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) permits: Permits,
+    pub(crate) calls: AtomicU64,
     allocation: Allocation,
     threads: GuestThreads,
 }
@@ -88,6 +90,7 @@ impl Engine {
                 wasmtime,
                 linker,
                 permits,
+                calls: AtomicU64::new(0),
                 allocation,
                 threads,
             }),
@@ -98,6 +101,12 @@ impl Engine {
     #[must_use]
     pub fn allocation(&self) -> Allocation {
         self.inner.allocation
+    }
+
+    /// How often plugins were called since it was made, `describe` included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.inner.calls.load(Ordering::Relaxed)
     }
 }
 

@@ -143,6 +143,18 @@ impl CallError {
         }
     }
 
+    /// Whether an equal call would end the same way: a defect of the plugin, and not a busy machine or a broken host.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::CpuLimit { .. } | Self::WallLimit { .. } | Self::Host(_) => false,
+            Self::MemoryLimit { .. }
+            | Self::OutputLimit { .. }
+            | Self::InvalidOutput { .. }
+            | Self::Trap { .. } => true,
+        }
+    }
+
     pub(crate) fn invalid(at: impl Into<String>, why: impl Into<String>) -> Self {
         Self::InvalidOutput {
             at: at.into(),

@@ -9,7 +9,7 @@ use testbench_core::invoke::PhaseError;
 use testbench_core::pipeline::{FilledPhase, StepError};
 use testbench_core::resolve::{Endpoint, Lookup};
 use testbench_core::templates::TemplateProblem;
-use testbench_engine::{CallError, FailureKind};
+use testbench_engine::FailureKind;
 
 use super::apply::{ApplyError, Written};
 use super::prune::{PruneError, Pruned};
@@ -214,12 +214,7 @@ fn causes(error: &StepError) -> Vec<(String, &'static str)> {
 fn of_phases(errors: &[PhaseError]) -> (Reason, Retry) {
     let each = errors.iter().map(|error| match error {
         // A busy machine, or a broken host: the same request may do better later.
-        PhaseError::Call { source, .. }
-            if matches!(
-                **source,
-                CallError::CpuLimit { .. } | CallError::WallLimit { .. } | CallError::Host(_)
-            ) =>
-        {
+        PhaseError::Call { source, .. } if !source.is_repeatable() => {
             (0, Reason::PhaseFailed, Retry::BackOff)
         }
         PhaseError::Call { .. } => (1, Reason::PhaseFailed, Retry::OnChange),
