@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::experiment_controller::CONCURRENCY;
 use crate::experiment_controller::outcome::{Applied, Failure, Outcome, Retry};
 
 const CONTROLLER: &str = "experiment";
@@ -22,6 +23,11 @@ pub struct Metrics {
     errors: Family<ByReason, Counter>,
     seconds: Family<ByController, Histogram>,
     active: Family<ByController, Gauge>,
+    queue_depth: Family<ByQueue, Gauge>,
+    queue_adds: Family<ByQueue, Counter>,
+    queue_seconds: Family<ByQueue, Histogram>,
+    retries: Family<ByQueue, Counter>,
+    status_failures: Family<ByController, Counter>,
     phase_seconds: Family<ByPhase, Histogram>,
     phase_failures: Family<ByCause, Counter>,
 }
@@ -30,6 +36,18 @@ pub struct Metrics {
 struct ByController {
     controller: &'static str,
 }
+
+/// controller-runtime gives a queue the name of its controller, twice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByQueue {
+    name: &'static str,
+    controller: &'static str,
+}
+
+const QUEUE: ByQueue = ByQueue {
+    name: CONTROLLER,
+    controller: CONTROLLER,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
@@ -62,6 +80,11 @@ impl Default for Metrics {
             errors: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
             active: Family::default(),
+            queue_depth: Family::default(),
+            queue_adds: Family::default(),
+            queue_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
+            retries: Family::default(),
+            status_failures: Family::default(),
             phase_seconds: Family::new_with_constructor(|| Histogram::new(PHASE_BUCKETS)),
             phase_failures: Family::default(),
         };
@@ -87,6 +110,41 @@ impl Default for Metrics {
             "Reconciles that go on now",
             metrics.active.clone(),
         );
+        let limit: Family<ByController, Gauge> = Family::default();
+        let controller = ByController {
+            controller: CONTROLLER,
+        };
+        limit.get_or_create(&controller).set(CONCURRENCY.into());
+        registry.register(
+            "controller_runtime_max_concurrent_reconciles",
+            "Reconciles that may go on at the same time",
+            limit,
+        );
+        registry.register(
+            "workqueue_depth",
+            "Experiments that wait for a reconcile",
+            metrics.queue_depth.clone(),
+        );
+        registry.register(
+            "workqueue_adds",
+            "Experiments that were due for a reconcile",
+            metrics.queue_adds.clone(),
+        );
+        registry.register(
+            "workqueue_queue_duration_seconds",
+            "Time that an Experiment waited for a reconcile",
+            metrics.queue_seconds.clone(),
+        );
+        registry.register(
+            "workqueue_retries",
+            "Reconciles that are tried again after a pause that grows",
+            metrics.retries.clone(),
+        );
+        registry.register(
+            "testbench_status_write_failures",
+            "Statuses that could not be written",
+            metrics.status_failures.clone(),
+        );
         registry.register(
             "testbench_phase_invocation_time_seconds",
             "Time of one call of the plugin of a phase, waiting for its turn included",
@@ -94,7 +152,7 @@ impl Default for Metrics {
         );
         registry.register(
             "testbench_phase_failures",
-            "Calls of the plugin of a phase that gave no contribution, by cause",
+            "Phases that gave no contribution to a reconcile, by cause",
             metrics.phase_failures.clone(),
         );
         metrics
@@ -125,6 +183,38 @@ impl Metrics {
         let gauge = self.active.get_or_create_owned(&controller);
         gauge.inc();
         Active(gauge)
+    }
+
+    /// An Experiment is due, and now so many wait.
+    pub(crate) fn queued(&self, depth: usize) {
+        self.queue_adds.get_or_create(&QUEUE).inc();
+        self.set_queue_depth(depth);
+    }
+
+    /// The turn of an Experiment has come, and now so many wait.
+    pub(crate) fn dequeued(&self, depth: usize, waited: Duration) {
+        let seconds = self.queue_seconds.get_or_create(&QUEUE);
+        seconds.observe(waited.as_secs_f64());
+        self.set_queue_depth(depth);
+    }
+
+    /// So many wait.
+    pub(crate) fn set_queue_depth(&self, depth: usize) {
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queue_depth.get_or_create(&QUEUE).set(depth);
+    }
+
+    /// A reconcile is tried again after a pause that grows.
+    pub(crate) fn retried(&self) {
+        self.retries.get_or_create(&QUEUE).inc();
+    }
+
+    /// A status could not be written.
+    pub(crate) fn status_write_failed(&self) {
+        let controller = ByController {
+            controller: CONTROLLER,
+        };
+        self.status_failures.get_or_create(&controller).inc();
     }
 
     /// A reconcile is over.
@@ -192,7 +282,7 @@ mod tests {
     use testbench_core::pipeline::FilledPhase;
 
     use super::*;
-    use crate::experiment_controller::outcome::Reason;
+    use crate::experiment_controller::outcome::{Changes, Reason};
 
     #[test]
     fn outcomes_are_counted_under_names_that_dashboards_know() {
@@ -200,8 +290,6 @@ mod tests {
         let took = Duration::from_millis(3);
         let applied = Applied {
             mode: "inline",
-            written: Vec::new(),
-            pruned: Vec::new(),
             phases: vec![FilledPhase {
                 name: "run".to_owned(),
                 plugin: "run 0.1.0".to_owned(),
@@ -223,6 +311,7 @@ mod tests {
         for result in [Ok(applied), Err(failure)] {
             let outcome = Outcome {
                 agent: None,
+                changes: Changes::default(),
                 result,
             };
             metrics.observe(&outcome, took);

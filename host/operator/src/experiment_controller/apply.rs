@@ -88,7 +88,8 @@ pub enum ApplyError {
     },
 }
 
-/// Writes `objects` of the Experiment called `experiment`, whose UID is `uid` and whose status has `recorded` what it owns.
+/// Writes `objects` of the Experiment called `experiment`, whose UID is `uid` and whose status has `recorded` what it owns. What was
+/// written goes into `written`, also before an error.
 ///
 /// # Errors
 ///
@@ -100,8 +101,8 @@ pub async fn apply(
     uid: &str,
     recorded: &[GeneratedResource],
     objects: &[DesiredObject],
-) -> Result<Vec<Written>, ApplyError> {
-    let mut written = Vec::new();
+    written: &mut Vec<Written>,
+) -> Result<(), ApplyError> {
     for object in objects {
         let owner = ObjectRef {
             namespace: object.namespace().to_owned(),
@@ -131,7 +132,7 @@ pub async fn apply(
         };
         written.extend(one.apply().await?);
     }
-    Ok(written)
+    Ok(())
 }
 
 fn is_same(recorded: &GeneratedResource, object: &DesiredObject) -> bool {

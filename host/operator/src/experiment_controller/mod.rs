@@ -10,6 +10,7 @@ pub mod managed_fields;
 pub mod observed;
 pub mod outcome;
 pub mod prune;
+mod queue;
 pub mod reconcile;
 pub mod report;
 pub mod runs;
@@ -34,12 +35,13 @@ use tracing::Instrument as _;
 
 use self::backoff::BackOff;
 use self::outcome::{Outcome, Retry};
+use self::queue::Queue;
 use self::reconcile::{Context, DEADLINE, reconcile};
 use self::report::Reports;
 use crate::kinds::EXPERIMENT;
 
 /// Experiments that are reconciled at the same time.
-const CONCURRENCY: u16 = 16;
+pub(crate) const CONCURRENCY: u16 = 16;
 /// How long until an Experiment is looked at again although nothing happened: a watch can miss a change.
 const RESYNC: Duration = Duration::from_secs(600);
 
@@ -50,6 +52,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()>) {
     let controller = Arc::new(Controller {
         reports: Reports::new(client.clone()),
         backoff: BackOff::default(),
+        queue: Queue::new(context.metrics.clone()),
         context,
     });
     let (known, mut names) = names();
@@ -58,6 +61,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()>) {
         let name = named(&object);
         let request = reflector::ObjectRef::from_obj_with(&name, EXPERIMENT.api_resource());
         names.apply_watcher_event(&if queued.knows(&object) {
+            queued.queue.add(&object);
             watcher::Event::Apply(name)
         } else {
             watcher::Event::Delete(name)
@@ -109,6 +113,7 @@ struct Controller {
     context: Context,
     reports: Reports,
     backoff: BackOff,
+    queue: Queue,
 }
 
 /// On a task of its own: large Experiments on all cores, and a panic ends one reconcile alone.
@@ -120,12 +125,13 @@ async fn handle(
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     };
+    controller.queue.take(&object);
     let (task, of) = (controller.clone(), object.clone());
     let span = tracing::info_span!(parent: None, "reconcile", %object, id = next_id());
     let task = tokio::spawn(async move { task.attempt(&of).await }.instrument(span));
     Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(%object, %error, "a reconcile panicked; this is a defect of testbench, please report it");
-        Action::requeue(controller.backoff.next(&object))
+        controller.again(&object)
     }))
 }
 
@@ -137,6 +143,7 @@ impl Controller {
         if !is_there {
             stores.forget(object);
             self.backoff.reset(object);
+            self.queue.forget(object);
         }
         is_there
     }
@@ -163,7 +170,8 @@ impl Controller {
         };
         if let Some(error) = failed {
             tracing::warn!(error, "failed to write the status");
-            return Action::requeue(self.backoff.next(object));
+            context.metrics.status_write_failed();
+            return self.again(object);
         }
         drop(active);
         self.next_attempt(object, &outcome)
@@ -178,8 +186,14 @@ impl Controller {
             None | Some(Retry::OnEvent) => Action::requeue(RESYNC),
             Some(Retry::OnChange) => Action::await_change(),
             Some(Retry::Seldom) => Action::requeue(RESYNC),
-            Some(Retry::BackOff) => Action::requeue(self.backoff.next(object)),
+            Some(Retry::BackOff) => self.again(object),
             Some(Retry::After(pause)) => Action::requeue(pause),
         }
+    }
+
+    /// After a pause that grows.
+    fn again(&self, object: &ObjectRef) -> Action {
+        self.context.metrics.retried();
+        Action::requeue(self.backoff.next(object))
     }
 }

@@ -20,8 +20,19 @@ use crate::kinds::Kind;
 pub struct Outcome {
     /// What was found out about the agent; `None` where the Experiment could not even be read.
     pub agent: Option<AgentFound>,
+    /// What was written and deleted, also by a reconcile that failed later on.
+    pub changes: Changes,
     /// What came of the steps.
     pub result: Result<Applied, Failure>,
+}
+
+/// What a reconcile did to the cluster; nothing in a steady state.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// What was written.
+    pub written: Vec<Written>,
+    /// What was deleted.
+    pub pruned: Vec<Pruned>,
 }
 
 /// What is known of the agent.
@@ -38,10 +49,6 @@ pub struct AgentFound {
 pub struct Applied {
     /// `inline` or `dataset`.
     pub mode: &'static str,
-    /// What was written to get there; nothing in a steady state.
-    pub written: Vec<Written>,
-    /// What was deleted.
-    pub pruned: Vec<Pruned>,
     /// Who filled which phase.
     pub phases: Vec<FilledPhase>,
     /// What the user should know.
@@ -112,11 +119,13 @@ pub enum Reason {
     PruneFailed,
     /// The reconcile took too long.
     DeadlineExceeded,
+    /// The operator itself has a defect.
+    Internal,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreadable,
         Self::Invalid,
         Self::InvalidPhases,
@@ -130,6 +139,7 @@ impl Reason {
         Self::ApplyFailed,
         Self::PruneFailed,
         Self::DeadlineExceeded,
+        Self::Internal,
     ];
 
     /// As a condition spells it.
@@ -149,6 +159,7 @@ impl Reason {
             Self::ApplyFailed => "ApplyFailed",
             Self::PruneFailed => "PruneFailed",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::Internal => "Internal",
         }
     }
 }
@@ -176,6 +187,17 @@ impl Failure {
                 "the reconcile took longer than {} s; it is tried again",
                 limit.as_secs()
             ),
+            retry: Retry::BackOff,
+            phases: Vec::new(),
+        }
+    }
+
+    /// A reconcile that panicked.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self {
+            reason: Reason::Internal,
+            message: "the operator panicked; this is a defect of testbench, please report it with the operator's log".to_owned(),
             retry: Retry::BackOff,
             phases: Vec::new(),
         }

@@ -36,7 +36,7 @@ pub struct PruneError {
 }
 
 /// Deletes what the Experiment with this `uid` owns beside `wanted`, which has to be everything that it wants. `recorded` is what its
-/// status says it owns: an object that lost its labels is found there alone.
+/// status says it owns: an object that lost its labels is found there alone. What was deleted goes into `pruned`, also before an error.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ pub async fn prune(
     uid: &str,
     wanted: &[DesiredObject],
     recorded: &[GeneratedResource],
-) -> Result<Vec<Pruned>, PruneError> {
-    let mut pruned = Vec::new();
+    pruned: &mut Vec<Pruned>,
+) -> Result<(), PruneError> {
     // The trigger goes before the workflow that it starts, and that before its data.
     for watched in stores.all_generated().rev() {
         // Of a kind that is not installed there are no objects.
@@ -84,7 +84,7 @@ pub async fn prune(
             }
         }
     }
-    Ok(pruned)
+    Ok(())
 }
 
 type Inventory = Vec<(ObjectRef, Generated)>;

@@ -1,8 +1,10 @@
 //! One reconcile: from what the caches hold to what the cluster should hold, and what came of it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kube::Client;
 use serde_json::Value;
 use testbench_core::experiment::Experiment;
@@ -13,7 +15,7 @@ use testbench_core::templates;
 
 use super::apply::apply;
 use super::observed::Observed;
-use super::outcome::{AgentFound, Applied, Failure, Outcome};
+use super::outcome::{AgentFound, Applied, Changes, Failure, Outcome};
 use super::prune::prune;
 use super::stores::Stores;
 use crate::metrics::Metrics;
@@ -50,6 +52,7 @@ pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observe
         Err(why) => {
             return Outcome {
                 agent: None,
+                changes: Changes::default(),
                 result: Err(Failure::unreadable(why)),
             };
         }
@@ -63,13 +66,18 @@ pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observe
         endpoint: resolved.agent.clone(),
         lookup: resolved.agent_lookup.clone(),
     };
-    let steps = steps(context, object, observed, resolved);
+    let mut changes = Changes::default();
+    let steps = steps(context, object, observed, resolved, &mut changes);
+    // A panic ends one attempt of one Experiment, and is told like any other failure.
+    let steps = AssertUnwindSafe(steps).catch_unwind();
     let result = match tokio::time::timeout(DEADLINE, steps).await {
-        Ok(result) => result,
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(Failure::panicked()),
         Err(_elapsed) => Err(Failure::deadline(DEADLINE)),
     };
     Outcome {
         agent: Some(agent),
+        changes,
         result,
     }
 }
@@ -87,6 +95,7 @@ async fn steps(
     object: &ObjectRef,
     observed: &Observed,
     resolved: testbench_core::resolve::Resolved,
+    changes: &mut Changes,
 ) -> Result<Applied, Failure> {
     let Context {
         client,
@@ -102,20 +111,12 @@ async fn steps(
     // Looked at once it is known whom a change of a template concerns: one that came just before that would wake nobody.
     let template_problems = pipeline::template_problems(&desired.objects, &env, stores.as_ref());
     let recorded = &observed.status.generated_resources;
-    let written = apply(
-        client,
-        stores,
-        &object.name,
-        uid,
-        recorded,
-        &desired.objects,
-    )
-    .await?;
-    let pruned = prune(client, stores, uid, &desired.objects, recorded).await?;
+    let (name, objects) = (&object.name, &desired.objects);
+    let Changes { written, pruned } = changes;
+    apply(client, stores, name, uid, recorded, objects, written).await?;
+    prune(client, stores, uid, objects, recorded, pruned).await?;
     Ok(Applied {
         mode: desired.mode,
-        written,
-        pruned,
         phases: desired.phases,
         findings: desired.findings,
         template_problems,

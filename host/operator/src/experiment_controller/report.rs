@@ -16,7 +16,7 @@ use testbench_core::resolve::ObjectRef;
 use super::apply::{Why, Written};
 use super::managed_fields::FIELD_MANAGER;
 use super::observed::Observed;
-use super::outcome::{Applied, Outcome};
+use super::outcome::{Changes, Outcome};
 use super::reconcile::Context;
 use super::status::{self, Subject};
 use super::stores::Stores;
@@ -91,8 +91,7 @@ impl Reports {
             },
         );
         log(outcome);
-        let changes = outcome.result.as_ref().map(of_changes).unwrap_or_default();
-        for event in changes {
+        for event in of_changes(&outcome.changes) {
             self.event(object, observed, event).await;
         }
         if next == observed.status {
@@ -206,18 +205,17 @@ fn now() -> String {
 
 /// The span that these lines stand in names the object.
 fn log(outcome: &Outcome) {
+    let Changes { written, pruned } = &outcome.changes;
+    let (written, pruned) = (written.len(), pruned.len());
     match &outcome.result {
-        Ok(Applied {
-            written,
-            pruned,
-            phases,
-            ..
-        }) => {
-            log_phases(phases);
-            tracing::info!(written = written.len(), pruned = pruned.len(), "reconciled");
+        Ok(applied) => {
+            log_phases(&applied.phases);
+            tracing::info!(written, pruned, "reconciled");
         }
         Err(failure) => {
             tracing::warn!(
+                written,
+                pruned,
                 reason = failure.reason.as_str(),
                 why = failure.message.replace('\n', "; "),
                 "failed to reconcile"
@@ -268,10 +266,8 @@ fn ready(status: &ExperimentStatus) -> Option<&Condition> {
         .find(|condition| condition.kind == "Ready")
 }
 
-fn of_changes(applied: &Applied) -> Vec<Event> {
-    let Applied {
-        written, pruned, ..
-    } = applied;
+fn of_changes(changes: &Changes) -> Vec<Event> {
+    let Changes { written, pruned } = changes;
     let names = |is_wanted: fn(&Why) -> bool| {
         let named = written
             .iter()

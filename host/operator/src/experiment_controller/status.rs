@@ -41,7 +41,7 @@ pub fn next(
     outcome: &Outcome,
     subject: Subject<'_>,
 ) -> ExperimentStatus {
-    let Outcome { agent, result } = outcome;
+    let Outcome { agent, result, .. } = outcome;
     let mut status = before.clone();
     status.observed_generation = Some(subject.generation);
     status.generated_resources = subject.existing.to_vec();
@@ -331,6 +331,7 @@ mod tests {
     use testbench_core::resolve::{Endpoint, ObjectRef};
     use testbench_core::templates::TemplateProblem;
 
+    use super::super::outcome::Changes;
     use super::*;
 
     const FIRST: &str = "2026-01-01T00:00:00Z";
@@ -350,8 +351,6 @@ mod tests {
     fn applied() -> Result<Applied, Failure> {
         Ok(Applied {
             mode: "inline",
-            written: Vec::new(),
-            pruned: Vec::new(),
             phases: Vec::new(),
             findings: Vec::new(),
             missing_kind: None,
@@ -376,6 +375,7 @@ mod tests {
         };
         Outcome {
             agent: Some(AgentFound { endpoint, lookup }),
+            changes: Changes::default(),
             result,
         }
     }
