@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Experiment;
 
@@ -34,7 +34,17 @@ pub fn experiment_crd() -> Result<Value, CrdError> {
     let crd: CustomResourceDefinition = Experiment::crd();
     let mut crd = serde_json::to_value(crd).map_err(|error| CrdError(error.to_string()))?;
     tidy(&mut crd);
+    say_that_nothing_was_observed(&mut crd);
     Ok(crd)
+}
+
+/// Until the operator has seen an Experiment it has this status, by which kstatus, and with that `kubectl wait` and GitOps tools, know
+/// that it is not done. Without any status it would count as done.
+fn say_that_nothing_was_observed(crd: &mut Value) {
+    let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status";
+    if let Some(status) = crd.pointer_mut(status) {
+        status["default"] = json!({"observedGeneration": -1});
+    }
 }
 
 /// The CustomResourceDefinition of [`Experiment`], as it is installed.

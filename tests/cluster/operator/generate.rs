@@ -315,3 +315,12 @@ async fn an_idle_operator_asks_for_nothing_but_its_watches() {
         .collect();
     assert!(since.is_empty(), "{since:?}");
 }
+
+/// By kstatus, an object without any status is done.
+#[tokio::test]
+async fn an_experiment_that_nobody_has_seen_yet_does_not_count_as_done() {
+    let operated = Operated::unattended().await;
+    let spec = json!({"scenarios": scenarios("Hello")});
+    let created = operated.apply(experiment("weather", spec)).await;
+    assert_eq!(created.data["status"], json!({"observedGeneration": -1}));
+}
