@@ -57,20 +57,20 @@ async fn runs_show_in_the_status() {
         &operated,
         "one",
         "start-testworkflow",
-        "2026-01-01T00:00:01Z",
+        "2126-01-01T00:00:01Z",
     )
     .await;
     operated
         .until(EXPERIMENT, "weather", "running", |experiment| {
             experiment["status"]["lastExecution"]
-                == json!({"id": "one", "status": "running", "startedAt": "2026-01-01T00:00:01Z"})
+                == json!({"id": "one", "status": "running", "startedAt": "2126-01-01T00:00:01Z"})
         })
         .await;
     run_event(
         &operated,
         "one",
         "end-testworkflow-failed",
-        "2026-01-01T00:05:00Z",
+        "2126-01-01T00:05:00Z",
     )
     .await;
     let message = operated
@@ -81,7 +81,7 @@ async fn runs_show_in_the_status() {
         &operated,
         "two",
         "end-testworkflow-success",
-        "2026-01-01T00:09:00Z",
+        "2126-01-01T00:09:00Z",
     )
     .await;
     operated

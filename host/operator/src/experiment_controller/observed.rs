@@ -1,6 +1,7 @@
 //! What the caches keep of objects: what is decided upon, and nothing that changes for other reasons.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
@@ -19,6 +20,8 @@ pub use testbench_core::compose::HASH_ANNOTATION;
 pub struct Observed {
     /// `metadata.uid`.
     pub uid: String,
+    /// `metadata.creationTimestamp`, in whole seconds.
+    pub created: Option<Timestamp>,
     /// `metadata.generation`.
     pub generation: i64,
     /// Whether it is being deleted.
@@ -44,6 +47,7 @@ impl Observed {
             .unwrap_or_default();
         Ok(Self {
             uid: object.uid().unwrap_or_default(),
+            created: object.creation_timestamp().map(|time| time.0),
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
             annotations: object.annotations().clone(),

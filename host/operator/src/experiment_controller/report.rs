@@ -18,6 +18,7 @@ use super::managed_fields::FIELD_MANAGER;
 use super::observed::Observed;
 use super::outcome::{Changes, Outcome};
 use super::reconcile::Context;
+use super::runs;
 use super::status::{self, Subject};
 use super::stores::Stores;
 use crate::kinds::{EXPERIMENT, TEST_WORKFLOW};
@@ -86,7 +87,7 @@ impl Reports {
                 namespace: &object.namespace,
                 testkube_namespace: &context.testkube_namespace,
                 existing: &existing,
-                runs: &runs,
+                runs: &runs::since(observed.created, runs),
                 now: &now,
             },
         );

@@ -101,6 +101,13 @@ impl RunEvent {
     }
 }
 
+/// Without the runs of an earlier Experiment of the same name, whose workflow had the same name too.
+#[must_use]
+pub fn since(created: Option<Timestamp>, mut events: Vec<RunEvent>) -> Vec<RunEvent> {
+    events.retain(|event| created.is_none_or(|created| event.at >= created));
+    events
+}
+
 /// The last run, and how it ended where it has: `before`, with what `events` tell. Events are gone after an hour; what they told stays.
 #[must_use]
 pub fn last(
@@ -231,6 +238,14 @@ mod tests {
         ] {
             assert_eq!(last(before.as_ref(), &events), (last_run, end), "{shows}");
         }
+    }
+
+    #[test]
+    fn runs_of_an_earlier_experiment_of_the_name_do_not_count() {
+        let events = || [1, 2, 3].map(|second| event("a", "start-testworkflow", second));
+        let created = events()[1].at;
+        assert_eq!(since(Some(created), events().to_vec()), events()[1..]);
+        assert_eq!(since(None, events().to_vec()), events());
     }
 
     #[test]
