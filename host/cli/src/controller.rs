@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use kube::{Client, Config};
 use testbench_core::pipeline::Host;
 use testbench_engine::{Engine, EngineOptions};
+use testbench_operator::client::configured;
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run as run_operator};
 use tracing_subscriber::EnvFilter;
@@ -124,14 +125,12 @@ fn namespaces(names: &[String]) -> Namespaces {
 }
 
 async fn client() -> Result<Client, CommandError> {
-    let mut config = Config::infer().await.map_err(|error| {
+    let config = Config::infer().await.map_err(|error| {
         failed(format!(
             "failed to find a cluster: {error}; run in a pod, or set KUBECONFIG"
         ))
     })?;
-    // Its retries would hold a reconcile for minutes; the controller has a back-off of its own for each Experiment.
-    config.default_retry = false;
-    Client::try_from(config).map_err(failed)
+    Client::try_from(configured(config)).map_err(failed)
 }
 
 fn start_log(filter: &str, format: LogFormat) -> Result<(), CommandError> {

@@ -14,13 +14,18 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// Group, empty for the core group, and version.
+    #[must_use]
+    pub fn group_version(self) -> (&'static str, &'static str) {
+        self.api_version
+            .split_once('/')
+            .unwrap_or(("", self.api_version))
+    }
+
     /// What the client needs to know of it.
     #[must_use]
     pub fn api_resource(self) -> ApiResource {
-        let (group, version) = self
-            .api_version
-            .split_once('/')
-            .unwrap_or(("", self.api_version));
+        let (group, version) = self.group_version();
         ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk(group, version, self.kind),
             self.plural,
@@ -30,9 +35,9 @@ impl Kind {
     /// The name of its CustomResourceDefinition, `testworkflows.testworkflows.testkube.io`; of a built-in kind, its plural.
     #[must_use]
     pub fn crd_name(self) -> String {
-        match self.api_version.split_once('/') {
-            Some((group, _)) => format!("{}.{group}", self.plural),
-            None => self.plural.to_owned(),
+        match self.group_version() {
+            ("", _) => self.plural.to_owned(),
+            (group, _) => format!("{}.{group}", self.plural),
         }
     }
 }
@@ -78,6 +83,13 @@ pub const TEMPLATE: Kind = Kind {
     api_version: "testworkflows.testkube.io/v1",
     kind: "TestWorkflowTemplate",
     plural: "testworkflowtemplates",
+};
+
+/// What users are told, beside the status.
+pub const REPORTED_EVENT: Kind = Kind {
+    api_version: "events.k8s.io/v1",
+    kind: "Event",
+    plural: "events",
 };
 
 /// What Testkube tells of runs.

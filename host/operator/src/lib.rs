@@ -2,11 +2,13 @@
 //!
 //! [`run`] is all of it: a look at the cluster before anything starts, the controller, and a small HTTP server that says how it is.
 
+pub mod client;
 pub mod experiment_controller;
 pub mod kinds;
 pub mod metrics;
 mod preflight;
 pub mod raw;
+pub mod rights;
 mod server;
 pub mod watch;
 

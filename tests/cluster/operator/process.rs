@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbench_core::yaml;
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
+use testbench_operator::rights::RIGHTS;
 use testbench_tests::control_plane::{AuditEvent, ControlPlane, poll};
 use testbench_tests::folder;
 
@@ -265,9 +266,9 @@ async fn it_says_what_it_lacks_and_ends_with_2() {
     expect_refusal(
         &kubeconfig(shared(), &token),
         &[
-            "may not list",
-            "experiments (testbench.agentic-layer.ai/v1alpha1)",
-            "testworkflows (",
+            "may not list, watch experiments.testbench.agentic-layer.ai in all namespaces",
+            "patch experiments/status.testbench.agentic-layer.ai",
+            "get, list, watch, create, patch, delete testworkflows.testworkflows.testkube.io",
             "deploy/install.yaml",
         ],
     )
@@ -314,6 +315,35 @@ async fn many_experiments_at_once_become_ready() {
     });
     assert!(all.await.is_some(), "{ready} of {MANY} are ready");
     assert_eq!(operated.generated().await.len(), 2 * MANY);
+}
+
+/// What is looked for at the start is what is granted, but for what the operator can do without.
+#[test]
+fn rights_are_looked_for_as_they_are_granted() {
+    let named = |right: &testbench_operator::rights::Right| {
+        let (group, _) = right.kind.group_version();
+        let resource = match right.subresource {
+            "" => right.kind.plural.to_owned(),
+            part => format!("{}/{part}", right.kind.plural),
+        };
+        let verbs = right.verbs.iter();
+        verbs
+            .map(|verb| (group.to_owned(), resource.clone(), (*verb).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let looked_for: BTreeSet<_> = RIGHTS.iter().flat_map(named).collect();
+    let granted = granted();
+    let (group, resource, verb) = UNSEEN;
+    let without: BTreeSet<_> = [
+        (group, resource, verb),
+        ("", "events", "list"),
+        ("", "events", "watch"),
+    ]
+    .into_iter()
+    .map(|(group, resource, verb)| (group.to_owned(), resource.to_owned(), verb.to_owned()))
+    .collect();
+    assert_eq!(&granted - &looked_for, without);
+    assert_eq!(&looked_for - &granted, BTreeSet::new());
 }
 
 /// Group, resource with subresource, verb.
