@@ -38,7 +38,8 @@ pub(super) struct Part<'a> {
 pub enum MergeError {
     /// Two phases disagree.
     #[error(
-        "phases `{first}` and `{second}` both set `{path}`, to different values; change the settings of one, or disable it"
+        "phases `{first}` and `{second}` both set `{path}`, {}; change the settings of one, or disable it",
+        if *is_list { "a list that can have one writer only" } else { "to different values" }
     )]
     Conflict {
         /// The phase that comes first in the chain.
@@ -47,6 +48,8 @@ pub enum MergeError {
         second: String,
         /// Where in the workflow's `spec`.
         path: String,
+        /// Whether it is a list that cannot be put together from two.
+        is_list: bool,
     },
     /// A `null` would delete a field on apply.
     #[error("phase `{phase}` sets `{path}` to null; leave the key out instead")]
@@ -166,10 +169,12 @@ fn same(at: &[&str], said: &Said<'_, Value>, errors: &mut Vec<MergeError>) -> Va
     let Some(((first, value), others)) = said.split_first() else {
         return Value::Null;
     };
-    let disagree = others
-        .iter()
-        .filter(|(_, other)| other != value || value.is_array());
-    errors.extend(disagree.map(|(second, _)| conflict(first, second, at.join("."))));
+    let path = at.join(".");
+    let disagreement = |(second, other): &(&str, &Value)| {
+        let is_list = value.is_array() && other.is_array();
+        (is_list || other != value).then(|| conflict(first, second, path.clone(), is_list))
+    };
+    errors.extend(others.iter().filter_map(disagreement));
     (*value).clone()
 }
 
@@ -201,7 +206,7 @@ fn keyed(
             Some((_, equal)) if *equal == entry => {}
             Some((first, _)) => {
                 let path = format!("{}[{key}={id}]", at.join("."));
-                errors.push(conflict(first, phase, path));
+                errors.push(conflict(first, phase, path, false));
             }
         }
     }
@@ -257,11 +262,12 @@ fn rule_of(at: &[&str]) -> ListRule {
         .map_or(ListRule::Atomic, |(_, rule)| *rule)
 }
 
-fn conflict(first: &str, second: &str, path: String) -> MergeError {
+fn conflict(first: &str, second: &str, path: String, is_list: bool) -> MergeError {
     MergeError::Conflict {
         first: first.to_owned(),
         second: second.to_owned(),
         path,
+        is_list,
     }
 }
 

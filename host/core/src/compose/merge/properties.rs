@@ -130,6 +130,7 @@ fn complaints(errors: &[MergeError], pairs: bool) -> BTreeSet<String> {
             first,
             second,
             path,
+            ..
         } if pairs && !path.ends_with(']') => {
             format!("{path}: {:?}", BTreeSet::from([first, second]))
         }
