@@ -144,6 +144,7 @@ fn merge_errors_read_as_documented() {
             first: run(),
             second: evaluate(),
             path: "container.env[name=A]".to_owned(),
+            is_list: false,
         },
         MergeError::Null {
             phase: run(),
