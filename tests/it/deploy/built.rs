@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{deploy, files, read};
 
 const BLESS: &str = "BLESS=1 cargo test -p testbench-tests --test it deploy";
-const CRD: &str = "../crds/experiments.testbench.agentic-layer.ai.yaml";
+const CRDS: [&str; 2] = [
+    "../crds/experiments.testbench.agentic-layer.ai.yaml",
+    "../crds/phaseplugins.testbench.agentic-layer.ai.yaml",
+];
 /// What comes first is what the others need.
 const PARTS: &[&str] = &[
     "namespace.yaml",
@@ -131,11 +134,11 @@ fn install(parts: &BTreeMap<PathBuf, String>) -> String {
     let head = format!(
         "# All that a cluster needs to run the operator. Built from crds/ and deploy/install/; after a change there:\n# {BLESS}\n"
     );
-    let crd = read(&deploy(CRD));
+    let crds = CRDS.map(|crd| read(&deploy(crd)));
     let parts = PARTS
         .iter()
         .map(|part| parts[&deploy("install").join(part)].as_str());
-    let documents: Vec<_> = std::iter::once(crd.as_str()).chain(parts).collect();
+    let documents: Vec<_> = crds.iter().map(String::as_str).chain(parts).collect();
     head + &documents.join("---\n")
 }
 
