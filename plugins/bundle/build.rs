@@ -12,5 +12,6 @@ fn main() -> ExitCode {
         "testbench-plugin-publish",
         "testbench-plugin-visualize",
         "testbench-plugin-trigger",
+        "testbench-plugin-template",
     ])
 }

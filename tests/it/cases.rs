@@ -16,6 +16,19 @@ async fn every_contribution_is_merged_or_refused_as_its_folder_says() {
     check("contributions", &host).await;
 }
 
+/// PhasePlugins, all of them of the bundled `template`.
+#[tokio::test]
+async fn every_phase_plugin_is_placed_or_refused_as_its_folder_says() {
+    check("plugins", &bundled_host().await.unwrap()).await;
+}
+
+/// In these, the settings of a PhasePlugin are its contribution, word for word.
+#[tokio::test]
+async fn every_contribution_of_a_phase_plugin_is_merged_or_refused_as_its_folder_says() {
+    let host = echoing_host(&["template"]).await.unwrap();
+    check("plugin-contributions", &host).await;
+}
+
 async fn check(name: &str, host: &Host) {
     let cases = Cases::below(&folder(name)).unwrap();
     let mismatches = cases.run(host, Mode::from_env()).await.unwrap();

@@ -106,7 +106,7 @@ fn inputs(host: &Host, file: &Path) -> Vec<(String, Value)> {
             let placement = placement(&experiment);
             let resolved = resolve(experiment, &manifests.references, "testbench-system");
             let validated = validate(resolved).ok()?;
-            let assignments = slots::assign(&host.catalog, &validated).ok()?;
+            let assignments = slots::assign(&host.catalog, &validated).ok()?.assignments;
             Some(invoke::inputs(&assignments, &validated, &placement))
         })
         .flatten()

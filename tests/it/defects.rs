@@ -3,7 +3,6 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use testbench_core::admission::Schema;
 use testbench_core::pipeline::Host;
 use testbench_core::render::{Manifests, Renderer, Source};
 use testbench_tests::{echoing_host, folder};
@@ -48,12 +47,7 @@ async fn render(host: &Host, settings: Value) -> Result<(), String> {
         references,
         ..
     } = Manifests::read(&[source]).unwrap();
-    let renderer = Renderer {
-        host: host.clone(),
-        schema: Schema::experiment().unwrap(),
-        references,
-        operator_namespace: "testbench-system".to_owned(),
-    };
+    let renderer = Renderer::new(host.clone(), references, "testbench-system").unwrap();
     let mut manifest = experiments.remove(0).manifest;
     manifest["spec"]["phases"][0]["settings"] = settings;
     let rendered = renderer.render(manifest).await;

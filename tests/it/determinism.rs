@@ -4,7 +4,6 @@
 use std::fs;
 
 use futures::future::join_all;
-use testbench_core::admission::Schema;
 use testbench_core::pipeline::Host;
 use testbench_core::render::{Located, Manifests, Renderer, Source};
 use testbench_core::yaml;
@@ -70,13 +69,9 @@ async fn rendered(host: &Host, sources: &[Source]) -> String {
         experiments,
         references,
         unused,
+        ..
     } = Manifests::read(sources).unwrap();
-    let renderer = Renderer {
-        host: host.clone(),
-        schema: Schema::experiment().unwrap(),
-        references,
-        operator_namespace: "testbench-system".to_owned(),
-    };
+    let renderer = Renderer::new(host.clone(), references, "testbench-system").unwrap();
     let mut text = unused.join("\n");
     for Located { manifest, .. } in experiments {
         let desired = renderer.render(manifest).await.unwrap();

@@ -6,6 +6,7 @@ pub mod control_plane;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use testbench_core::config::PluginConfig;
 use testbench_core::pipeline::Host;
 use testbench_core::slots::{Catalog, CatalogError, Component};
 use testbench_engine::{Engine, EngineError, EngineOptions};
@@ -61,7 +62,7 @@ async fn host(options: EngineOptions, echoing: &[&str]) -> Result<Host, HostErro
         origin: "built for this test".to_owned(),
         wasm: Cow::Borrowed(wasm),
     });
-    let catalog = Catalog::load(&engine, components).await?;
+    let catalog = Catalog::load(&engine, &PluginConfig::default(), components).await?;
     Ok(Host::new(engine, catalog))
 }
 

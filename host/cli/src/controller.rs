@@ -12,6 +12,7 @@ use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run as run_operator};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::ConfigArgs;
 use crate::{CommandError, Verdict, failed, plugins};
 
 /// Run the operator: keep the cluster as its Experiments want it.
@@ -61,6 +62,8 @@ pub(crate) struct Args {
     /// Folder with components: `<slot>.wasm` takes the place of the bundled plugin of that slot.
     #[arg(long, value_name = "DIR", env = "TESTBENCH_PLUGINS_DIR")]
     plugins_dir: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,11 +91,13 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
         log,
         log_format,
         plugins_dir,
+        config,
     } = args;
     start_log(&log, log_format)?;
+    let config = config.read()?.plugins;
     let client = client().await?;
     let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
-    let catalog = plugins::catalog(&engine, plugins_dir.as_deref()).await?;
+    let catalog = plugins::catalog(&engine, &config, plugins_dir.as_deref()).await?;
     let options = Options {
         namespaces: namespaces(&watch_namespaces),
         // An empty variable is one that is not set.

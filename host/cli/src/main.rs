@@ -1,5 +1,6 @@
 //! The `testbench` command.
 
+mod config;
 mod controller;
 mod crd;
 mod plugins;
@@ -36,7 +37,7 @@ struct Cli {
 enum Command {
     Controller(controller::Args),
     Render(render::Args),
-    /// Print the CustomResourceDefinition of Experiment.
+    /// Print the CustomResourceDefinitions.
     Crd,
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use futures::StreamExt as _;
 use futures::stream;
-use testbench_core::admission::Schema;
 use testbench_core::pipeline::{Desired, Host};
-use testbench_core::render::{Located, Manifests, RenderError, Renderer, Source};
+use testbench_core::render::{Located, Manifests, PluginFiles, RenderError, Renderer, Source};
 use testbench_core::yaml;
 use testbench_engine::{Engine, EngineOptions};
 
+use crate::config::ConfigArgs;
 use crate::{CommandError, Verdict, failed, plugins};
 
 /// Experiments that are rendered at the same time; the engine decides how many of their plugins run.
@@ -18,8 +18,8 @@ const AT_ONCE: usize = 64;
 
 /// Print the objects that the cluster would get from Experiments in files, without a cluster.
 ///
-/// The files may also hold what Experiments refer to: Agents, AiGateways, ConfigMaps, TestWorkflowTemplates. What is not in them does
-/// not exist; only of templates, files without any say nothing.
+/// The files may also hold what Experiments refer to: Agents, AiGateways, ConfigMaps, TestWorkflowTemplates, and PhasePlugins. What is
+/// not in them does not exist; only of templates, files without any say nothing.
 /// Objects go to standard output, everything else to standard error. Exit code 0: all rendered; 1: an Experiment is invalid;
 /// 2: bad usage, or an unreadable file.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,12 @@ pub(crate) struct Args {
     /// Folder with components: `<slot>.wasm` takes the place of the bundled plugin of that slot.
     #[arg(long, value_name = "DIR")]
     plugins_dir: Option<PathBuf>,
+    /// A component in place of the one that the PhasePlugin NAME of the files names. Without such a PhasePlugin it is a phase behind
+    /// `visualize`, in all Experiments; NAME is then by default what the component calls itself. May be given several times.
+    #[arg(long = "plugin", value_name = "[NAME=]FILE")]
+    plugins: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// The namespace that the operator would run in: its ConfigMap `otel-config` serves where an Experiment has none beside it.
     #[arg(
         long,
@@ -67,11 +73,15 @@ async fn render(args: Args) -> Result<Verdict, CommandError> {
         namespace,
         output,
         plugins_dir,
+        plugins: given,
+        config,
         operator_namespace,
     } = args;
+    let config = config.read()?;
     let sources = read_all(&filename)?;
     let Manifests {
         experiments,
+        phase_plugins,
         references,
         unused,
     } = Manifests::read_in(&namespace, &sources).map_err(failed)?;
@@ -84,16 +94,25 @@ async fn render(args: Args) -> Result<Verdict, CommandError> {
         ));
     }
     let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
-    let catalog = plugins::catalog(&engine, plugins_dir.as_deref())
-        .await
-        .map_err(failed)?;
-    let schema = Schema::experiment().map_err(failed)?;
+    let catalog = plugins::catalog(&engine, &config.plugins, plugins_dir.as_deref()).await?;
+    let host = Host::new(engine, catalog);
+    let files = PluginFiles {
+        host: &host,
+        config: &config.plugins,
+        references: &references,
+        operator_namespace: &operator_namespace,
+    };
+    let given = plugins::given(&given)?;
+    let custom = files.read(phase_plugins, given).await.map_err(failed)?;
+    let renderer = Renderer::new(host, references, &operator_namespace).map_err(failed)?;
     let renderer = Arc::new(Renderer {
-        host: Host::new(engine, catalog),
-        schema,
-        references,
-        operator_namespace,
+        custom,
+        config,
+        ..renderer
     });
+    for remark in renderer.unused_plugins() {
+        eprintln!("info: {remark}");
+    }
     let rendered = render_in_order(&renderer, experiments).await?;
     let verdict = if rendered.iter().all(|(_, result)| result.is_ok()) {
         Verdict::Good

@@ -2,6 +2,11 @@
 
 use testbench_engine::{Diagnostic, Severity};
 
+use crate::slots::Ignored;
+
+/// Code of the warning that a phase is left out.
+pub const PHASE_IGNORED: &str = "PhaseIgnored";
+
 /// A remark of the host or of a phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -28,6 +33,16 @@ impl Finding {
             message,
             path: None,
         }
+    }
+
+    /// That a phase is left out.
+    #[must_use]
+    pub fn of_ignored(ignored: &Ignored) -> Self {
+        let Ignored { phase, why } = ignored;
+        Self::warning(
+            PHASE_IGNORED,
+            format!("{why}; phase `{phase}` is left out, as its failurePolicy says"),
+        )
     }
 
     /// What a plugin reported from `phase`.

@@ -14,8 +14,9 @@ use testbench_engine::{
 pub use self::defects::Defects;
 use self::defects::RequestKey;
 use crate::compose::{Piece, Placement};
+use crate::error::with_causes;
 use crate::finding::Finding;
-use crate::slots::{Assignment, Registered};
+use crate::slots::{Assignment, Ignored, Registered};
 use crate::validate::{Data, Validated};
 
 /// The key under which the `experiment` slot's plugin emits its ConfigMap.
@@ -28,6 +29,10 @@ pub struct Contributed {
     pub phase: String,
     /// The plugin that filled it.
     pub plugin: Arc<Registered>,
+    /// Whether it has a place in the chain, and with that may have steps.
+    pub is_placed: bool,
+    /// Whether the Experiment goes on without it where it fails.
+    pub may_be_ignored: bool,
     /// Its piece.
     pub contribution: Contribution,
     /// What it logged, the first lines.
@@ -43,15 +48,15 @@ impl<'a> From<&'a Contributed> for Piece<'a> {
         let Contributed {
             phase,
             plugin,
+            is_placed,
             contribution,
-            log: _,
-            log_dropped: _,
-            took: _,
+            ..
         } = contributed;
         Self {
             phase,
             identity: &plugin.identity,
             grants: &plugin.grants,
+            is_placed: *is_placed,
             contribution,
         }
     }
@@ -127,18 +132,29 @@ fn reasons(diagnostics: &[Diagnostic]) -> String {
         .join("; ")
 }
 
+/// What came of all calls.
+#[derive(Debug, Default)]
+pub struct Invoked {
+    /// In the order of the chain.
+    pub contributed: Vec<Contributed>,
+    /// What the phases have to say.
+    pub findings: Vec<Finding>,
+    /// Phases that failed, and without which the Experiment goes on.
+    pub ignored: Vec<Ignored>,
+}
+
 /// Calls all assigned plugins, side by side; none sees another's piece.
 ///
 /// # Errors
 ///
-/// Every phase that failed, in the order of the chain.
+/// Every phase that failed and may not, in the order of the chain.
 pub async fn invoke(
     engine: &Engine,
     defects: &Defects,
     assignments: &[Assignment],
     validated: &Validated,
     placement: &Placement,
-) -> Result<(Vec<Contributed>, Vec<Finding>), Vec<PhaseError>> {
+) -> Result<Invoked, Vec<PhaseError>> {
     let names = BaseNames::of(assignments, placement);
     let calls = assignments.iter().map(|assignment| {
         let call = call(assignment, validated, placement, &names);
@@ -148,23 +164,26 @@ pub async fn invoke(
             outcome(assignment, answer, start.elapsed())
         }
     });
-    let (mut contributed, mut findings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for result in join_all(calls).await {
+    let (mut invoked, mut errors) = (Invoked::default(), Vec::new());
+    for (assignment, result) in assignments.iter().zip(join_all(calls).await) {
         match result {
             Ok(mut piece) => {
                 let diagnostics = std::mem::take(&mut piece.contribution.diagnostics);
-                findings.extend(
-                    diagnostics
-                        .into_iter()
-                        .map(|diagnostic| Finding::of_phase(&piece.phase, diagnostic)),
-                );
-                contributed.push(piece);
+                let findings = diagnostics
+                    .into_iter()
+                    .map(|diagnostic| Finding::of_phase(&piece.phase, diagnostic));
+                invoked.findings.extend(findings);
+                invoked.contributed.push(piece);
             }
+            Err(error) if assignment.may_be_ignored => invoked.ignored.push(Ignored {
+                phase: assignment.phase.clone(),
+                why: with_causes(&error),
+            }),
             Err(error) => errors.push(error),
         }
     }
     if errors.is_empty() {
-        Ok((contributed, findings))
+        Ok(invoked)
     } else {
         Err(errors)
     }
@@ -202,6 +221,8 @@ fn outcome(
         }) => Ok(Contributed {
             phase,
             plugin: assignment.plugin.clone(),
+            is_placed: assignment.is_placed,
+            may_be_ignored: assignment.may_be_ignored,
             contribution,
             log,
             log_dropped,

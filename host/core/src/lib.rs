@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod compose;
+pub mod config;
 pub mod error;
 pub mod experiment;
 pub mod finding;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use testbench_engine::{Engine, LogLine};
 
-use crate::compose::{self, ComposeError, DesiredObject, Placement};
+use crate::compose::{self, ComposeError, DesiredObject, Placement, PluginIdentity};
 use crate::error::with_causes;
 use crate::finding::Finding;
-use crate::invoke::{self, Defects, PhaseError};
+use crate::invoke::{self, Contributed, Defects, Invoked, PhaseError};
 use crate::resolve::{References, Resolved};
-use crate::slots::{self, Catalog, SlotError};
+use crate::slots::{self, Catalog, Ignored, SlotError};
 use crate::templates::{self, TemplateProblem};
-use crate::validate::{self, Invalid};
+use crate::validate::{self, Invalid, Validated};
 
 /// What all Experiments share: the engine, and the plugins that it runs.
 #[derive(Debug, Clone)]
@@ -45,8 +45,10 @@ pub struct Desired {
     pub objects: Vec<DesiredObject>,
     /// What the user should know.
     pub findings: Vec<Finding>,
-    /// Who filled which slot, in the order of the chain.
+    /// Who filled which phase, in the order of the chain.
     pub phases: Vec<FilledPhase>,
+    /// Phases that failed, and without which the Experiment goes on. What they generated before stays.
+    pub ignored: Vec<String>,
     /// What keeps the workflow from running as it is meant to, although it can be written.
     pub template_problems: Vec<TemplateProblem>,
 }
@@ -62,12 +64,12 @@ impl Desired {
     }
 }
 
-/// A slot, and what filled it.
+/// A phase, and what filled it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilledPhase {
-    /// The slot's name.
+    /// The phase's name.
     pub name: String,
-    /// Name and version that the plugin gives itself.
+    /// Name and version that the plugin gives itself, and its PhasePlugin, where it has one.
     pub plugin: String,
     /// The component's digest, `sha256:<hex>`.
     pub digest: String,
@@ -106,24 +108,71 @@ pub async fn desired(
     placement: &Placement,
 ) -> Result<Desired, StepError> {
     let validated = validate::validate(resolved).map_err(StepError::Validate)?;
-    let assignments = slots::assign(&host.catalog, &validated).map_err(StepError::Slots)?;
     let Host {
-        engine, defects, ..
+        engine,
+        catalog,
+        defects,
     } = host;
-    let invoked = invoke::invoke(engine, defects, &assignments, &validated, placement).await;
-    let (contributed, remarks) = invoked.map_err(StepError::Invoke)?;
-    let objects =
-        compose::compose(&validated, &contributed, placement).map_err(StepError::Compose)?;
+    let assigned = slots::assign(catalog, &validated).map_err(StepError::Slots)?;
+    let assignments = &assigned.assignments;
+    let invoked = invoke::invoke(engine, defects, assignments, &validated, placement).await;
+    let Invoked {
+        contributed,
+        findings,
+        ignored,
+    } = invoked.map_err(StepError::Invoke)?;
+    let ignored = [assigned.ignored, ignored].concat();
+    let (objects, contributed, ignored) =
+        compose(&validated, contributed, ignored, placement).map_err(StepError::Compose)?;
     let template_problems = template_problems(&objects, &validated.env, references);
-    let findings = validated.findings.into_iter().chain(remarks).collect();
-    let phases = contributed.into_iter().map(filled).collect();
+    let remarks = ignored.iter().map(Finding::of_ignored);
+    let findings = validated.findings.into_iter().chain(findings);
     Ok(Desired {
         mode: validated.data.mode(),
         objects,
-        findings,
-        phases,
+        findings: findings.chain(remarks).collect(),
+        phases: contributed.into_iter().map(filled).collect(),
+        ignored: ignored.into_iter().map(|ignored| ignored.phase).collect(),
         template_problems,
     })
+}
+
+type Composed = (Vec<DesiredObject>, Vec<Contributed>, Vec<Ignored>);
+
+/// Composes, and where pieces that may be left out are in the way, again without them.
+fn compose(
+    validated: &Validated,
+    mut contributed: Vec<Contributed>,
+    mut ignored: Vec<Ignored>,
+    placement: &Placement,
+) -> Result<Composed, Vec<ComposeError>> {
+    loop {
+        let errors = match compose::compose(validated, &contributed, placement) {
+            Ok(objects) => return Ok((objects, contributed, ignored)),
+            Err(errors) => errors,
+        };
+        let about = |piece: &Contributed| {
+            let about = |error: &&ComposeError| error.phases().contains(&piece.phase.as_str());
+            piece
+                .may_be_ignored
+                .then(|| errors.iter().find(about))
+                .flatten()
+        };
+        // One at a time, the last first: of two that disagree, the other one may stay.
+        let Some((i, why)) = contributed
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(i, piece)| Some((i, about(piece)?)))
+        else {
+            return Err(errors);
+        };
+        ignored.push(Ignored {
+            phase: contributed[i].phase.clone(),
+            why: why.to_string(),
+        });
+        contributed.remove(i);
+    }
 }
 
 /// What the templates that the workflow among `objects` names lack, for an Experiment with this `env`.
@@ -147,9 +196,15 @@ pub fn template_problems(
 fn filled(piece: invoke::Contributed) -> FilledPhase {
     let plugin = &piece.plugin.plugin;
     let descriptor = plugin.descriptor();
+    let of = match &piece.plugin.identity {
+        PluginIdentity::Bundled => String::new(),
+        PluginIdentity::Custom { namespace, name } => {
+            format!(" (PhasePlugin {namespace}/{name})")
+        }
+    };
     FilledPhase {
         name: piece.phase,
-        plugin: format!("{} {}", descriptor.name, descriptor.version),
+        plugin: format!("{} {}{of}", descriptor.name, descriptor.version),
         digest: plugin.digest().to_owned(),
         log: (piece.log, piece.log_dropped),
         took: piece.took,

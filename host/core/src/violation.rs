@@ -57,6 +57,15 @@ pub(crate) fn of(error: &ValidationError<'_>, document: &Value, schema: &Value) 
                 .map_or(0, |text| text.chars().count());
             format!("expected at most {limit} characters, found {count}")
         }
+        Kind::OneOfMultipleValid { .. } | Kind::OneOfNotValid { .. } => {
+            match alternatives_at(error.schema_path().as_str(), schema) {
+                Some(names) => format!(
+                    "expected exactly one of {}, found {found}",
+                    names.join(", ")
+                ),
+                None => error.to_string(),
+            }
+        }
         Kind::Pattern { pattern } => format!("expected text that matches {pattern}, found {found}"),
         _ => error.to_string(),
     };
@@ -88,6 +97,16 @@ fn properties_at(schema_path: &str, schema: &Value) -> Value {
         .pointer(&format!("{parent}/properties"))
         .cloned()
         .unwrap_or_default()
+}
+
+/// The fields that the alternatives at `schema_path` ask for, where each asks for one.
+fn alternatives_at<'a>(schema_path: &str, schema: &'a Value) -> Option<Vec<&'a str>> {
+    let alternatives = schema.pointer(schema_path)?.as_array()?;
+    let wanted = |alternative: &'a Value| match alternative["required"].as_array()?.as_slice() {
+        [name] => name.as_str(),
+        _ => None,
+    };
+    alternatives.iter().map(wanted).collect()
 }
 
 fn type_name(kind: &TypeKind) -> String {

@@ -1,5 +1,6 @@
 //! Case folders for phase plugins. A case is a folder with `input.yaml`, a file exactly as for `testbench render -f`, and either
-//! `expected.yaml`, the whole output with its diagnostics as comments, or `error.txt`, why there is none.
+//! `expected.yaml`, the whole output with its diagnostics as comments, or `error.txt`, why there is none. A `config.yaml` beside them
+//! is what the administrator allows (`--config`).
 //!
 //! [`Cases::run`] renders each case with the plugins of a [`Host`], on the same engine and under the same limits as in a cluster,
 //! and says what differs. With [`Mode::Bless`] it writes what it found instead.
@@ -8,13 +9,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use testbench_core::admission::{Schema, SchemaError};
+use testbench_core::admission::SchemaError;
+use testbench_core::config::{Config, ConfigError};
 use testbench_core::error::with_causes;
 use testbench_core::pipeline::{FilledPhase, Host};
-use testbench_core::render::{ManifestError, Manifests, Renderer, Source};
+use testbench_core::render::{ManifestError, Manifests, PluginFiles, Renderer, Source};
 use testbench_core::yaml::{self, YamlError};
 
 const INPUT: &str = "input.yaml";
+const CONFIG: &str = "config.yaml";
 const EXPECTED: &str = "expected.yaml";
 const ERROR: &str = "error.txt";
 /// The namespace that the operator runs in, as far as cases are concerned.
@@ -62,6 +65,15 @@ pub enum CaseError {
     /// No case at all, which no test should call a success.
     #[error("expected at least one folder with {INPUT} below {0}, found none")]
     None(PathBuf),
+    /// A `config.yaml` that is none.
+    #[error("failed to read {path}")]
+    Config {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ConfigError,
+    },
     /// The API's own schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -183,20 +195,32 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
     };
     let Manifests {
         experiments,
+        phase_plugins,
         references,
         unused,
     } = match Manifests::read(&[source]) {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Found::error(unreadable(&error), String::new())),
     };
+    let config = config(folder)?;
+    let files = PluginFiles {
+        host,
+        config: &config.plugins,
+        references: &references,
+        operator_namespace: OPERATOR_NAMESPACE,
+    };
+    let custom = match files.read(phase_plugins, Vec::new()).await {
+        Ok(custom) => custom,
+        Err(error) => return Ok(Found::error(with_causes(&error) + "\n", String::new())),
+    };
     let renderer = Renderer {
-        host: host.clone(),
-        schema: Schema::experiment()?,
-        references,
-        operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+        custom,
+        config,
+        ..Renderer::new(host.clone(), references, OPERATOR_NAMESPACE)?
     };
     let mut remarks: String = unused
         .into_iter()
+        .chain(renderer.unused_plugins())
         .map(|remark| format!("# info: {remark}\n"))
         .collect();
     let mut objects = Vec::new();
@@ -216,6 +240,14 @@ async fn render(folder: &Path, host: &Host) -> Result<Found, CaseError> {
     } else {
         Ok(Found::error(errors, log))
     }
+}
+
+fn config(folder: &Path) -> Result<Config, CaseError> {
+    let path = folder.join(CONFIG);
+    if !path.exists() {
+        return Ok(Config::default());
+    }
+    Config::parse(&read(&path)?).map_err(|source| CaseError::Config { path, source })
 }
 
 fn log_of(phase: &FilledPhase) -> String {

@@ -1,9 +1,9 @@
 //! The bundled phases as component bytes, built with the workspace and part of whatever links this crate.
 
-/// A phase that comes with the host.
+/// A component that comes with the host.
 #[derive(Clone, Copy, Debug)]
 pub struct Bundled {
-    /// The slot that it fills.
+    /// The slot that it fills; `template` stands for `bundled: template` of PhasePlugins, and fills none of its own.
     pub phase: &'static str,
     /// The component.
     pub wasm: &'static [u8],
@@ -18,7 +18,7 @@ macro_rules! bundled {
     };
 }
 
-/// The bundled phases in slot order.
+/// The bundled phases in slot order, and `template`.
 pub const fn bundled() -> &'static [Bundled] {
     bundled![
         "experiment",
@@ -29,6 +29,7 @@ pub const fn bundled() -> &'static [Bundled] {
         "publish",
         "visualize",
         "trigger",
+        "template",
     ]
 }
 

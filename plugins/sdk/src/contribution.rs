@@ -167,6 +167,11 @@ impl Step {
         Self(Map::new()).field("template", json!({"name": name}))
     }
 
+    /// A step to which [`Step::field`] gives all that it has.
+    pub fn empty() -> Self {
+        Self(Map::new())
+    }
+
     /// A step that runs a shell script in an image.
     pub fn shell(image: &str, script: &str) -> Self {
         Self(Map::new())

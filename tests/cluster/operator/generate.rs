@@ -4,7 +4,6 @@ use std::io::Write as _;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use testbench_core::admission::Schema;
 use testbench_core::render::{Manifests, Renderer, Source};
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
 
@@ -75,12 +74,7 @@ async fn rendered(operated: &Operated, stored: &Value) -> Vec<Value> {
         text,
     }])
     .unwrap();
-    let renderer = Renderer {
-        host: host().await,
-        schema: Schema::experiment().unwrap(),
-        references: manifests.references,
-        operator_namespace: operated.name().to_owned(),
-    };
+    let renderer = Renderer::new(host().await, manifests.references, operated.name()).unwrap();
     let desired = renderer.render(stored.clone()).await.unwrap();
     desired
         .objects

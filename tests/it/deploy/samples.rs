@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use testbench_core::admission::Schema;
 use testbench_core::pipeline::{Desired, Host};
 use testbench_core::render::{Manifests, Renderer, Source};
 use testbench_core::templates::TemplateProblem;
@@ -138,14 +137,10 @@ async fn render(host: Host, sources: &[Source]) -> Vec<(String, Desired)> {
         experiments,
         references,
         unused,
+        ..
     } = Manifests::read(sources).unwrap();
     assert_eq!(unused, Vec::<String>::new());
-    let renderer = Renderer {
-        host,
-        schema: Schema::experiment().unwrap(),
-        references,
-        operator_namespace: "testbench-system".to_owned(),
-    };
+    let renderer = Renderer::new(host, references, "testbench-system").unwrap();
     let mut rendered = Vec::new();
     for experiment in experiments {
         let title = experiment.title();

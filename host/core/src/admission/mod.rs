@@ -6,15 +6,15 @@ mod metadata;
 mod structure;
 
 use serde_json::Value;
-use testbench_api::EXPERIMENT_CRD;
+use testbench_api::{EXPERIMENT_CRD, PHASE_PLUGIN_CRD};
 
 use crate::yaml;
 
 /// One reason why the API server would refuse an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
 pub struct Refusal {
-    /// Where, as the API server spells it: `spec.scenarios[0].name`.
+    /// Where, as the API server spells it: `spec.scenarios[0].name`; empty for the whole.
     pub path: String,
     /// What was expected, what was found, what to do.
     pub message: String,
@@ -45,8 +45,20 @@ impl Schema {
     ///
     /// Where that file is no CustomResourceDefinition.
     pub fn experiment() -> Result<Self, SchemaError> {
-        let documents =
-            yaml::parse(EXPERIMENT_CRD).map_err(|error| SchemaError(error.to_string()))?;
+        Self::of_yaml(EXPERIMENT_CRD)
+    }
+
+    /// The schema of PhasePlugin, from the CustomResourceDefinition that is installed.
+    ///
+    /// # Errors
+    ///
+    /// Where that file is no CustomResourceDefinition.
+    pub fn phase_plugin() -> Result<Self, SchemaError> {
+        Self::of_yaml(PHASE_PLUGIN_CRD)
+    }
+
+    fn of_yaml(crd: &str) -> Result<Self, SchemaError> {
+        let documents = yaml::parse(crd).map_err(|error| SchemaError(error.to_string()))?;
         let crd = documents
             .first()
             .ok_or_else(|| SchemaError("it is empty".to_owned()))?;

@@ -83,6 +83,19 @@ pub enum MergeError {
     },
 }
 
+impl MergeError {
+    /// The phases that it speaks of.
+    #[must_use]
+    pub fn phases(&self) -> Vec<&str> {
+        match self {
+            Self::Conflict { first, second, .. } => vec![first, second],
+            Self::Null { phase, .. } | Self::NoKey { phase, .. } | Self::Steps { phase, .. } => {
+                vec![phase]
+            }
+        }
+    }
+}
+
 /// What each phase that says something says at one place, in the order of the chain.
 type Said<'a, T> = Vec<(&'a str, &'a T)>;
 

@@ -36,6 +36,8 @@ pub struct Piece<'a> {
     pub identity: &'a PluginIdentity,
     /// What the plugin may do beyond the defaults.
     pub grants: &'a Grants,
+    /// Whether it has a place in the chain, and with that may have steps.
+    pub is_placed: bool,
     /// What it said.
     pub contribution: &'a Contribution,
 }
@@ -93,6 +95,14 @@ pub enum ComposeError {
     /// A phase says what it may not.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Steps, and no place for them.
+    #[error(
+        "phase `{phase}` contributes steps, and has no place in the chain; set `placement` in its PhasePlugin"
+    )]
+    Unplaced {
+        /// The phase.
+        phase: String,
+    },
     /// Two phases of one owner gave their objects the same name.
     #[error(
         "phases `{first}` and `{second}` both generate {kind} {name}; one of their plugins has to choose another key"
@@ -125,6 +135,20 @@ pub enum ComposeError {
     },
 }
 
+impl ComposeError {
+    /// The phases that it speaks of; none for what is nobody's in particular.
+    #[must_use]
+    pub fn phases(&self) -> Vec<&str> {
+        match self {
+            Self::Merge(error) => error.phases(),
+            Self::Policy(error) => vec![error.phase()],
+            Self::Unplaced { phase } => vec![phase],
+            Self::Twice { first, second, .. } => vec![first, second],
+            Self::TooLarge { .. } => Vec::new(),
+        }
+    }
+}
+
 /// The objects that the cluster should hold, in the order in which they are to be written: data before the workflow that reads
 /// it, the workflow before the trigger that starts it.
 ///
@@ -147,9 +171,14 @@ where
         if let Some(workflow) = &piece.contribution.workflow {
             let refused = policy::check_workflow(piece.phase, workflow, piece.grants, &scope);
             errors.extend(refused.into_iter().map(ComposeError::Policy));
+            if !piece.is_placed && workflow.contains_key("steps") {
+                errors.push(ComposeError::Unplaced {
+                    phase: piece.phase.to_owned(),
+                });
+            }
         }
         for manifest in &piece.contribution.objects {
-            match policy::check_object(piece.phase, manifest, &scope) {
+            match policy::check_object(piece.phase, manifest, piece.grants, &scope) {
                 Ok(metadata) => objects.extend(object(piece, manifest, metadata, placement)),
                 Err(error) => errors.push(error.into()),
             }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use testbench_api::AllowedKind;
 use testbench_engine::{Gvk, Manifest, is_object_key, literal};
 
 use super::identity::Placement;
@@ -86,6 +87,8 @@ pub(super) const OPEN_METADATA: &[&str] = &[
 pub struct Grants {
     /// Further workflow paths: `[]` is any entry of a list, `*` any key, `**` all below.
     pub workflow_paths: Vec<String>,
+    /// Further kinds of objects.
+    pub kinds: Vec<AllowedKind>,
 }
 
 impl Grants {
@@ -99,7 +102,15 @@ impl Grants {
         };
         Self {
             workflow_paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            kinds: Vec::new(),
         }
+    }
+
+    fn has_kind(&self, kind: &Gvk) -> bool {
+        let same = |granted: &AllowedKind| {
+            (&granted.api_version, &granted.kind) == (&kind.api_version, &kind.kind)
+        };
+        self.kinds.iter().any(same)
     }
 }
 
@@ -143,7 +154,7 @@ pub enum PolicyError {
     },
     /// An object that this plugin may not create.
     #[error(
-        "phase `{phase}`, object `{key}`: kind {api_version} {kind} is not allowed; allowed are ConfigMap and TestTrigger"
+        "phase `{phase}`, object `{key}`: kind {api_version} {kind} is not allowed; allowed are ConfigMap and TestTrigger, and what its plugin is granted"
     )]
     Kind {
         /// The phase that does it.
@@ -167,6 +178,19 @@ pub enum PolicyError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl PolicyError {
+    /// The phase that does it.
+    #[must_use]
+    pub fn phase(&self) -> &str {
+        match self {
+            Self::Path { phase, .. }
+            | Self::Reference { phase, .. }
+            | Self::Kind { phase, .. }
+            | Self::Body { phase, .. } => phase,
+        }
+    }
 }
 
 /// Everything in the workflow part of `phase` that it may not say.
@@ -361,20 +385,22 @@ pub(super) struct PluginMetadata {
 pub(super) fn check_object(
     phase: &str,
     manifest: &Manifest,
+    grants: &Grants,
     scope: &Scope<'_>,
 ) -> Result<PluginMetadata, PolicyError> {
     let Gvk { api_version, kind } = &manifest.kind;
     let allowed = OBJECT_KINDS
         .iter()
         .find(|allowed| (allowed.0, allowed.1) == (api_version.as_str(), kind.as_str()));
-    let Some((_, _, fields)) = allowed else {
+    let fields = allowed.map(|(_, _, fields)| *fields);
+    if fields.is_none() && !grants.has_kind(&manifest.kind) {
         return Err(PolicyError::Kind {
             phase: phase.to_owned(),
             key: manifest.key.clone(),
             api_version: api_version.clone(),
             kind: kind.clone(),
         });
-    };
+    }
     let refuse = |path: String, why: &str| PolicyError::Body {
         phase: phase.to_owned(),
         key: manifest.key.clone(),
@@ -384,18 +410,8 @@ pub(super) fn check_object(
     if !is_object_key(&manifest.key) {
         return Err(refuse("key".into(), "must be 1 to 20 of a-z and 0-9"));
     }
-    if let Some(unknown) = manifest
-        .body
-        .keys()
-        .find(|key| !fields.contains(&key.as_str()))
-    {
-        return Err(refuse(
-            unknown.clone(),
-            &format!(
-                "is not the plugin's to set on a {kind}; allowed are {}",
-                fields.join(", ")
-            ),
-        ));
+    if let Some((key, why)) = foreign_key(&manifest.body, kind, fields) {
+        return Err(refuse(key, &why));
     }
     if let Some(null) = manifest
         .body
@@ -412,6 +428,24 @@ pub(super) fn check_object(
             .map_err(|(path, why)| refuse(path, &why))?;
     }
     plugin_metadata(manifest.body.get("metadata")).map_err(|(path, why)| refuse(path, &why))
+}
+
+/// A top-level key that is not the plugin's to set. Of a granted kind, all but the status are.
+fn foreign_key(
+    body: &Map<String, Value>,
+    kind: &str,
+    fields: Option<&[&str]>,
+) -> Option<(String, String)> {
+    let Some(fields) = fields else {
+        let status = body.contains_key("status");
+        return status.then(|| ("status".to_owned(), "is not the plugin's to set".to_owned()));
+    };
+    let unknown = body.keys().find(|key| !fields.contains(&key.as_str()))?;
+    let why = format!(
+        "is not the plugin's to set on a {kind}; allowed are {}",
+        fields.join(", ")
+    );
+    Some((unknown.clone(), why))
 }
 
 /// What the API server would refuse only once everything else has been written.

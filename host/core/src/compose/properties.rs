@@ -377,6 +377,7 @@ fn spoken() -> impl Strategy<Value = Spoken> {
     };
     let granted = Grants {
         workflow_paths: vec!["pod.labels.*".to_owned()],
+        kinds: Vec::new(),
     };
     let who = select(vec![
         ("run", PluginIdentity::Bundled, Grants::default()),
@@ -429,6 +430,7 @@ fn placement(owned: bool) -> Placement {
 
 fn composed(spoken: &[Spoken], owned: bool) -> Result<Vec<DesiredObject>, Vec<ComposeError>> {
     let pieces = spoken.iter().map(|spoken| Piece {
+        is_placed: true,
         phase: spoken.phase,
         identity: &spoken.identity,
         grants: &spoken.grants,

@@ -42,6 +42,8 @@ impl Located {
 pub struct Manifests {
     /// In the order of the files.
     pub experiments: Vec<Located>,
+    /// In the order of the files.
+    pub phase_plugins: Vec<Located>,
     /// Everything else that the pipeline can use.
     pub references: FileReferences,
     /// One line a document that nothing uses.
@@ -121,7 +123,7 @@ impl Manifests {
         let mut reading = Reading {
             namespace,
             manifests: Self::default(),
-            experiments: BTreeSet::new(),
+            seen: BTreeSet::new(),
         };
         for source in sources {
             let documents = yaml::parse(&source.text).map_err(|error| ManifestError::Yaml {
@@ -144,8 +146,8 @@ struct Reading<'a> {
     /// Of objects that name none.
     namespace: &'a str,
     manifests: Manifests,
-    /// What is in `manifests.experiments`.
-    experiments: BTreeSet<ObjectRef>,
+    /// Kind and name of what is in `manifests.experiments` and `manifests.phase_plugins`.
+    seen: BTreeSet<(String, ObjectRef)>,
 }
 
 impl Reading<'_> {
@@ -165,7 +167,16 @@ impl Reading<'_> {
         let kind = kind.to_owned();
         let references = &mut self.manifests.references;
         match (api_version, kind.as_str()) {
-            (API_VERSION, KIND) => self.add_experiment(located),
+            (API_VERSION, KIND) => {
+                self.see(&kind, &located)?;
+                self.manifests.experiments.push(located);
+                Ok(())
+            }
+            (API_VERSION, "PhasePlugin") => {
+                self.see(&kind, &located)?;
+                self.manifests.phase_plugins.push(located);
+                Ok(())
+            }
             ("runtime.agentic-layer.ai/v1alpha1", "Agent") => {
                 store(&mut references.agents, kind, located)
             }
@@ -188,18 +199,16 @@ impl Reading<'_> {
         }
     }
 
-    fn add_experiment(&mut self, located: Located) -> Result<(), ManifestError> {
+    fn see(&mut self, kind: &str, located: &Located) -> Result<(), ManifestError> {
         let object = object_ref(&located.manifest);
-        if self.experiments.contains(&object) {
-            return Err(ManifestError::Twice {
-                origin: located.origin,
-                kind: KIND.to_owned(),
-                object,
-            });
+        if self.seen.insert((kind.to_owned(), object.clone())) {
+            return Ok(());
         }
-        self.experiments.insert(object);
-        self.manifests.experiments.push(located);
-        Ok(())
+        Err(ManifestError::Twice {
+            origin: located.origin.clone(),
+            kind: kind.to_owned(),
+            object,
+        })
     }
 
     /// As `kubectl get -o yaml` prints several objects.
@@ -246,7 +255,7 @@ fn store<T: DeserializeOwned>(
     }
 }
 
-fn object_ref(manifest: &Value) -> ObjectRef {
+pub(super) fn object_ref(manifest: &Value) -> ObjectRef {
     let text = |key: &str| {
         manifest
             .get("metadata")

@@ -9,12 +9,14 @@ pub const OTEL_CONFIG_MAP: &str = "otel-config";
 /// Its key, and the variable under which the phase images read the endpoint.
 pub const OTEL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// The one field of a ConfigMap that matters here.
+/// What matters of a ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ConfigMap {
     /// `data`.
-    #[serde(default)]
     pub data: BTreeMap<String, String>,
+    /// `binaryData`, in base64.
+    pub binary_data: BTreeMap<String, String>,
 }
 
 /// The collector's endpoint, as plugins see it in `input.otel`.
@@ -66,6 +68,7 @@ mod tests {
     fn the_nearest_endpoint_wins() {
         let config = |url: &str| ConfigMap {
             data: BTreeMap::from([(OTEL_ENDPOINT.to_owned(), url.to_owned())]),
+            ..ConfigMap::default()
         };
         let by_ref = OtelEndpoint::ConfigMapKeyRef {
             name: "otel-config".into(),

@@ -26,6 +26,7 @@ fn refused(workflow: &Value, grants: &[&str]) -> Vec<String> {
     };
     let grants = Grants {
         workflow_paths: grants.iter().map(|path| (*path).to_owned()).collect(),
+        kinds: Vec::new(),
     };
     let errors = check_workflow("gate", workflow.as_object().unwrap(), &grants, &scope);
     errors.iter().map(ToString::to_string).collect()
@@ -227,7 +228,7 @@ fn object(api_version: &str, kind: &str, body: Value) -> Result<PluginMetadata, 
         kind,
         body: body.as_object().unwrap().clone(),
     };
-    check_object("gate", &manifest, &scope).map_err(|error| error.to_string())
+    check_object("gate", &manifest, &Grants::default(), &scope).map_err(|error| error.to_string())
 }
 
 #[test]
