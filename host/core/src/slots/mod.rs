@@ -4,6 +4,7 @@ mod catalog;
 mod chain;
 mod custom;
 mod registered;
+mod schema;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ pub use self::catalog::{Catalog, CatalogError, Component};
 use self::chain::{Misplaced, Place};
 pub use self::custom::{CustomPhase, serving, why_unused};
 pub use self::registered::{RegisterError, Registered};
+pub use self::schema::SchemaError;
 pub use self::source::{ContentError, component_in};
 use crate::path::join;
 use crate::validate::Validated;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use testbench_api::PhasePluginSpec;
 use testbench_engine::{Limits, Plugin};
 
+use super::schema::{self, SchemaError};
 use crate::compose::{Grants, PluginIdentity};
 use crate::config::PluginConfig;
 use crate::invoke::unknown_inputs;
@@ -27,9 +28,9 @@ pub struct Registered {
 /// Why a loaded plugin cannot be used by this host.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// Its settings schema is none, or refers to something outside itself.
-    #[error("its settings schema is no JSON Schema that this host takes")]
-    Schema(#[source] Box<jsonschema::ValidationError<'static>>),
+    /// Its settings schema is refused.
+    #[error("failed to use its settings schema")]
+    Schema(#[from] SchemaError),
     /// It wants something that this host does not have.
     #[error("it asks for the input {}, which this host does not have", .0.join(", "))]
     Inputs(Vec<String>),
@@ -92,9 +93,8 @@ impl Registered {
         if !unknown.is_empty() {
             return Err(RegisterError::Inputs(unknown));
         }
-        let settings = settings_validator(&descriptor.settings_schema);
         Ok(Self {
-            settings: settings.map_err(|error| RegisterError::Schema(Box::new(error)))?,
+            settings: schema::validator(&descriptor.settings_schema)?,
             plugin,
             identity,
             grants,
@@ -110,15 +110,4 @@ impl Registered {
             .flat_map(|error| violation::of(&error, &settings, schema))
             .collect()
     }
-}
-
-/// Patterns come from a plugin: the linear-time engine, never a backtracking one. No `$ref` leaves the schema: the crate is built
-/// without any way to fetch one.
-fn settings_validator(
-    schema: &Value,
-) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(schema)
 }
