@@ -159,7 +159,7 @@ fn wasmtime_engine(guests: u32) -> Result<(wasmtime::Engine, Allocation), Engine
     }
 }
 
-fn config(strategy: InstanceAllocationStrategy) -> Config {
+pub(crate) fn config(strategy: InstanceAllocationStrategy) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

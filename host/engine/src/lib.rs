@@ -12,6 +12,7 @@ mod error;
 pub mod json;
 mod limits;
 mod load;
+pub mod native;
 mod numbers;
 mod output;
 mod permits;

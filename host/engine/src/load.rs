@@ -87,8 +87,17 @@ impl Engine {
     pub async fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadError> {
         check_is_component(wasm)?;
         let component = self.compile(wasm.to_vec()).await?;
-        let component = self.link(&component)?;
-        let digest = digest(wasm);
+        self.plugin(&component, digest(wasm), wasm.len()).await
+    }
+
+    /// Checks what the component imports and exports, and asks it who it is.
+    pub(crate) async fn plugin(
+        &self,
+        component: &Component,
+        digest: String,
+        size: usize,
+    ) -> Result<Plugin, LoadError> {
+        let component = self.link(component)?;
         let described = self
             .describe(&component, &digest)
             .await
@@ -97,7 +106,7 @@ impl Engine {
         Ok(Plugin {
             loaded: Arc::new(Loaded {
                 digest,
-                size: wasm.len(),
+                size,
                 descriptor,
                 component,
             }),
@@ -161,7 +170,7 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-fn check_is_component(wasm: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn check_is_component(wasm: &[u8]) -> Result<(), LoadError> {
     let found = match wasm {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core module",

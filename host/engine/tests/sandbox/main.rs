@@ -13,7 +13,7 @@ use std::time::Duration;
 use guest::{ANSWER, DATA, Guest, some_text};
 use serde_json::json;
 use testbench_engine::{
-    Call, CallError, Engine, EngineOptions, Limits, LoadError, LogLevel, Outcome, Plugin,
+    Call, CallError, Engine, EngineOptions, Limits, LoadError, LogLevel, Outcome, Plugin, native,
 };
 
 /// One engine for all tests: what one guest does must not matter to another.
@@ -64,6 +64,33 @@ async fn a_plugin_that_behaves_is_described_and_answers() {
         contribution.workflow,
         json!({"steps": []}).as_object().cloned()
     );
+}
+
+#[tokio::test]
+async fn native_code_that_was_made_ahead_is_the_same_plugin() {
+    let wasm = Guest::answering(r#"{"steps":[]}"#).wasm();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("native");
+    std::fs::write(&file, native::compile(&wasm).unwrap()).unwrap();
+    let digest = testbench_engine::digest(&wasm);
+    let ahead = ENGINE.load_native(&digest, wasm.len(), &file).await;
+    let (ahead, here) = (ahead.unwrap(), ENGINE.load(&wasm).await.unwrap());
+    assert_eq!(format!("{ahead:?}"), format!("{here:?}"));
+    let (ahead, here) = (
+        ENGINE.generate(&ahead, call()),
+        ENGINE.generate(&here, call()),
+    );
+    assert_eq!(ahead.await.unwrap(), here.await.unwrap());
+
+    // Another file: the first is mapped into memory.
+    let other = folder.path().join("other");
+    std::fs::write(&other, "something else").unwrap();
+    let refused = ENGINE.load_native(&digest, wasm.len(), &other).await;
+    assert!(matches!(refused, Err(LoadError::Compile(_))));
+    assert!(matches!(
+        native::compile(b"text"),
+        Err(LoadError::NotAComponent { .. })
+    ));
 }
 
 #[tokio::test]
