@@ -13,7 +13,7 @@ use testbench_operator::{Options, run as run_operator};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigArgs;
-use crate::{CommandError, Verdict, failed, plugins};
+use crate::{CommandError, Verdict, compile, failed, plugins};
 
 /// Run the operator: keep the cluster as its Experiments want it.
 ///
@@ -64,6 +64,10 @@ pub(crate) struct Args {
     plugins_dir: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
+    /// Folder in which fetched components and their native code outlast a restart; whoever can write to it can run code as the operator.
+    /// Without it, they last as long as this process.
+    #[arg(long, value_name = "DIR", env = "TESTBENCH_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,12 +96,18 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
         log_format,
         plugins_dir,
         config,
+        cache_dir,
     } = args;
     start_log(&log, log_format)?;
     let config = config.read()?.plugins;
     let client = client().await?;
     let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
     let catalog = plugins::catalog(&engine, &config, plugins_dir.as_deref()).await?;
+    let program = std::env::current_exe().map_err(failed)?;
+    // Removed with this process.
+    let temporary = tempfile::tempdir().map_err(failed)?;
+    // An empty variable is one that is not set.
+    let cache_dir = cache_dir.filter(|dir| !dir.as_os_str().is_empty());
     let options = Options {
         namespaces: namespaces(&watch_namespaces),
         // An empty variable is one that is not set.
@@ -106,6 +116,9 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
             .unwrap_or_else(|| operator_namespace.clone()),
         operator_namespace,
         listen,
+        plugins: config,
+        cache_dir: cache_dir.unwrap_or_else(|| temporary.path().to_owned()),
+        compiler: vec![program.into_os_string(), compile::NAME.into()],
     };
     let shutdown = shutdown().map_err(failed)?;
     run_operator(options, client, Host::new(engine, catalog), shutdown)

@@ -1,5 +1,6 @@
 //! The `testbench` command.
 
+mod compile;
 mod config;
 mod controller;
 mod crd;
@@ -35,6 +36,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(name = compile::NAME, hide = true)]
+    Compile(compile::Args),
     Controller(controller::Args),
     Render(render::Args),
     /// Print the CustomResourceDefinitions.
@@ -44,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let verdict = match command {
+        Command::Compile(args) => return compile::run(&args),
         Command::Controller(args) => controller::run(args),
         Command::Render(args) => render::run(args),
         Command::Crd => crd::run(),

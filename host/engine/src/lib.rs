@@ -27,6 +27,6 @@ pub use self::contract::{
 pub use self::engine::{Allocation, Engine, EngineOptions};
 pub use self::error::{CallError, EngineError, LoadError};
 pub use self::limits::{Limits, TICK};
-pub use self::load::{GENERATOR, POWERLESS, Plugin, digest};
+pub use self::load::{CONTRACT, GENERATOR, POWERLESS, Plugin, digest};
 pub use self::numbers::contract_numbers;
 pub use self::sandbox::ObjectNames;

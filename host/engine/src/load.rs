@@ -15,6 +15,8 @@ use crate::json::{self, JsonLimits};
 use crate::limits::Limits;
 use crate::sandbox::State;
 
+/// The version of the contract that this host speaks.
+pub const CONTRACT: &str = "0.1.0";
 /// The export that this host calls: this version, and no other that semver would call compatible.
 pub const GENERATOR: &str = "testbench:phase/generator@0.1.0";
 /// Our own interfaces that a plugin may import.

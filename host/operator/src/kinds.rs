@@ -1,6 +1,7 @@
 //! The kinds that the operator reads and writes.
 
 use kube::core::{ApiResource, GroupVersionKind};
+use testbench_core::config::CeilingKind;
 
 /// What a kind is to the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,18 @@ pub struct Kind {
     pub kind: &'static str,
     /// `configmaps`.
     pub plural: &'static str,
+}
+
+impl From<&CeilingKind> for Kind {
+    /// The administrator names few, and they are named for as long as the process lives.
+    fn from(kind: &CeilingKind) -> Self {
+        let keep = |text: &String| &*Box::leak(text.clone().into_boxed_str());
+        Self {
+            api_version: keep(&kind.api_version),
+            kind: keep(&kind.kind),
+            plural: keep(&kind.plural),
+        }
+    }
 }
 
 impl Kind {
@@ -47,6 +60,12 @@ pub const EXPERIMENT: Kind = Kind {
     api_version: testbench_core::experiment::API_VERSION,
     kind: testbench_core::experiment::KIND,
     plural: "experiments",
+};
+/// Phases of teams' own.
+pub const PHASE_PLUGIN: Kind = Kind {
+    api_version: testbench_core::experiment::API_VERSION,
+    kind: "PhasePlugin",
+    plural: "phaseplugins",
 };
 /// Referred to by `spec.agentRef`.
 pub const AGENT: Kind = Kind {
@@ -99,6 +118,6 @@ pub const EVENT: Kind = Kind {
     plural: "events",
 };
 
-/// Everything that is generated, in the order in which it is written: data before the workflow that reads it, the workflow before
+/// Everything that is generated without a grant, in the order in which it is written: data before the workflow that reads it, the workflow before
 /// the trigger that starts it.
 pub const GENERATED: [Kind; 3] = [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER];

@@ -2,8 +2,8 @@
 //! test compares the two.
 
 use crate::kinds::{
-    AGENT, AI_GATEWAY, CONFIG_MAP, EXPERIMENT, Kind, REPORTED_EVENT, TEMPLATE, TEST_TRIGGER,
-    TEST_WORKFLOW,
+    AGENT, AI_GATEWAY, CONFIG_MAP, EXPERIMENT, Kind, PHASE_PLUGIN, REPORTED_EVENT, TEMPLATE,
+    TEST_TRIGGER, TEST_WORKFLOW,
 };
 
 /// What the operator does with one kind, in each namespace that it serves.
@@ -27,6 +27,12 @@ pub const RIGHTS: &[Right] = &[
     whole(EXPERIMENT, READ),
     Right {
         kind: EXPERIMENT,
+        subresource: "status",
+        verbs: &["patch"],
+    },
+    whole(PHASE_PLUGIN, READ),
+    Right {
+        kind: PHASE_PLUGIN,
         subresource: "status",
         verbs: &["patch"],
     },

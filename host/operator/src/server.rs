@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_healthy_at_once_and_ready_once_it_knows_the_cluster() {
-        let stores = Arc::new(Stores::new(&Namespaces::All, "own", "testkube"));
+        let stores = Arc::new(Stores::new(&Namespaces::All, "own", "testkube", &[]));
         let local = ([127, 0, 0, 1], 0).into();
         let (address, serve) = bind(local, stores, Arc::default()).await.unwrap();
         let asked = async {

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use kube::ResourceExt;
+use kube::api::Api;
+use kube::core::{ApiResource, DynamicResourceScope};
 use kube::runtime::watcher;
+use kube::{Client, Resource, ResourceExt};
 use testbench_core::error::with_causes;
 use testbench_core::resolve::{Lookup, ObjectRef};
 use tokio::sync::watch;
@@ -417,6 +419,18 @@ fn identity(object: &impl ResourceExt) -> (ObjectRef, Option<u64>) {
         name: object.name_any(),
     };
     (object, version)
+}
+
+/// The objects of a kind, in one namespace or in all.
+pub(crate) fn api<K>(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
+    let resource = kind.api_resource();
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
 }
 
 /// The API server answers 404 for a kind that it does not know; a list of a known kind is never 404.

@@ -17,6 +17,9 @@ pub(super) const SHORTENED_HASH: usize = 16;
 /// Hex digits that keep the object names of custom plugins apart.
 pub(super) const PLUGIN_HASH: usize = 8;
 
+/// Label on every generated object: the phase that generated it, `workflow` on the TestWorkflow.
+pub const PHASE_LABEL: &str = "app.kubernetes.io/component";
+
 /// The key under which the host names the TestWorkflow that all phases share.
 pub const WORKFLOW_KEY: &str = "workflow";
 
@@ -117,7 +120,7 @@ impl Placement {
         [
             ("app.kubernetes.io/name", "experiment"),
             ("app.kubernetes.io/instance", experiment.as_str()),
-            ("app.kubernetes.io/component", component),
+            (PHASE_LABEL, component),
             ("app.kubernetes.io/part-of", "testbench"),
             ("app.kubernetes.io/managed-by", "testbench"),
             ("testbench.agentic-layer.ai/experiment", experiment.as_str()),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use testbench_engine::{Contribution, Manifest};
 
 use self::identity::hex_digest;
-pub use self::identity::{Owner, Placement, PluginIdentity, WORKFLOW_KEY};
+pub use self::identity::{Owner, PHASE_LABEL, Placement, PluginIdentity, WORKFLOW_KEY};
 pub use self::merge::MergeError;
 pub use self::policy::{Grants, PolicyError};
 use self::policy::{PluginMetadata, Scope};

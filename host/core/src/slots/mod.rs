@@ -18,7 +18,7 @@ use self::chain::{Misplaced, Place};
 pub use self::custom::{CustomPhase, serving, why_unused};
 pub use self::registered::{RegisterError, Registered};
 pub use self::schema::SchemaError;
-pub use self::source::{ContentError, component_in};
+pub use self::source::{ContentError, component_in, unpacked};
 use crate::path::join;
 use crate::validate::Validated;
 

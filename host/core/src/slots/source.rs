@@ -22,15 +22,22 @@ pub enum ContentError {
     TooLarge(usize),
 }
 
-/// The bytes of a value of `binaryData`, unpacked where they are gzipped: at most `limit`.
+/// The component in a value of `binaryData` as a manifest has it, in base64.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
 pub fn component_in(binary_data: &str, limit: usize) -> Result<Vec<u8>, ContentError> {
-    let bytes = STANDARD
-        .decode(binary_data.trim())
-        .map_err(|_| ContentError::Base64)?;
+    let bytes = STANDARD.decode(binary_data.trim());
+    unpacked(bytes.map_err(|_| ContentError::Base64)?, limit)
+}
+
+/// The component in `bytes`, unpacked where they are gzipped: at most `limit` bytes.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn unpacked(bytes: Vec<u8>, limit: usize) -> Result<Vec<u8>, ContentError> {
     let too_large = |bytes: &Vec<u8>| bytes.len() > limit;
     let component = if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();

@@ -352,6 +352,7 @@ mod tests {
             uid: "u".into(),
             resource_version: "1".into(),
             deleting: false,
+            phase: None,
             hash: Some(hash.into()),
             owner: None,
             controlled: false,

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedSender;
+use kube::Client;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
-use kube::core::{ApiResource, DynamicResourceScope};
 use kube::runtime::watcher;
-use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use testbench_core::resolve::{OTEL_CONFIG_MAP, ObjectRef, Referenced, references};
 
@@ -17,7 +16,7 @@ use super::runs::RunEvent;
 use super::stores::Stores;
 use crate::kinds::{Kind, TEST_WORKFLOW};
 use crate::raw::RawObject;
-use crate::watch::{Change, Watched};
+use crate::watch::{Change, Watched, api};
 
 /// Selects what this operator has generated.
 const GENERATED_BY_US: &str = "app.kubernetes.io/managed-by=testbench";
@@ -211,16 +210,5 @@ impl Follow<'_> {
             namespace: workflow.namespace,
             name: owner.name,
         })
-    }
-}
-
-fn api<K>(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
-{
-    let resource = kind.api_resource();
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
     }
 }

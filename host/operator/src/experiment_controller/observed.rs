@@ -12,6 +12,8 @@ use testbench_core::experiment::{API_VERSION, Experiment, KIND};
 use super::managed_fields::applied_by_us;
 use crate::raw::RawObject;
 
+pub use testbench_core::compose::PHASE_LABEL;
+
 /// Annotation on generated objects: the hash of what was applied.
 pub use testbench_core::compose::HASH_ANNOTATION;
 
@@ -114,6 +116,8 @@ pub struct Generated {
     pub resource_version: String,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// The phase that generated it.
+    pub phase: Option<String>,
     /// The hash of what we applied last.
     pub hash: Option<String>,
     /// The Experiment that owns it as its controller.
@@ -152,10 +156,12 @@ impl Generated {
             })
             .next();
         let annotations = metadata.annotations.as_ref();
+        let labels = metadata.labels.as_ref();
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
+            phase: labels.and_then(|labels| labels.get(PHASE_LABEL).cloned()),
             hash: annotations.and_then(|annotations| annotations.get(HASH_ANNOTATION).cloned()),
             owner,
             controlled: metadata

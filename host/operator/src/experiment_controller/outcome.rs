@@ -8,6 +8,7 @@ use testbench_core::finding::Finding;
 use testbench_core::invoke::PhaseError;
 use testbench_core::pipeline::{FilledPhase, StepError};
 use testbench_core::resolve::{Endpoint, Lookup};
+use testbench_core::slots::SlotError;
 use testbench_core::templates::TemplateProblem;
 use testbench_engine::FailureKind;
 
@@ -97,8 +98,14 @@ pub enum Reason {
     Unreadable,
     /// The Experiment makes no sense, in a way that its schema cannot say.
     Invalid,
+    /// `spec.phases` names a phase that there is not.
+    PhaseNotFound,
     /// `spec.phases` asks for what cannot be.
     InvalidPhases,
+    /// A PhasePlugin has no component that could serve.
+    PluginUnavailable,
+    /// PhasePlugins want the same place, or have none.
+    PluginConflict,
     /// A plugin refuses the Experiment.
     PhaseRejected,
     /// A plugin waits for something.
@@ -125,10 +132,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreadable,
         Self::Invalid,
+        Self::PhaseNotFound,
         Self::InvalidPhases,
+        Self::PluginUnavailable,
+        Self::PluginConflict,
         Self::PhaseRejected,
         Self::PhaseWaiting,
         Self::PhaseFailed,
@@ -148,7 +158,10 @@ impl Reason {
         match self {
             Self::Unreadable => "Unreadable",
             Self::Invalid => "Invalid",
+            Self::PhaseNotFound => "PhaseNotFound",
             Self::InvalidPhases => "InvalidPhases",
+            Self::PluginUnavailable => "PluginUnavailable",
+            Self::PluginConflict => "PluginConflict",
             Self::PhaseRejected => "PhaseRejected",
             Self::PhaseWaiting => "PhaseWaiting",
             Self::PhaseFailed => "PhaseFailed",
@@ -208,7 +221,7 @@ impl From<StepError> for Failure {
     fn from(error: StepError) -> Self {
         let (reason, retry) = match &error {
             StepError::Validate(_) => (Reason::Invalid, Retry::OnChange),
-            StepError::Slots(_) => (Reason::InvalidPhases, Retry::OnChange),
+            StepError::Slots(errors) => of_slots(errors),
             StepError::Compose(_) => (Reason::InvalidComposition, Retry::OnChange),
             StepError::Invoke(errors) => of_phases(errors),
         };
@@ -230,6 +243,24 @@ fn causes(error: &StepError) -> Vec<(String, &'static str)> {
     causes
         .map(|(phase, cause)| (phase.to_owned(), cause))
         .collect()
+}
+
+/// Several things may be wrong: what a user can help counts before what has to come right by itself.
+fn of_slots(errors: &[SlotError]) -> (Reason, Retry) {
+    let each = errors.iter().map(|error| match error {
+        SlotError::PhaseNotFound { .. } => (0, Reason::PhaseNotFound, Retry::OnChange),
+        SlotError::Indispensable { .. }
+        | SlotError::Settings { .. }
+        | SlotError::UserSettings { .. } => (1, Reason::InvalidPhases, Retry::OnChange),
+        SlotError::Replaces { .. } | SlotError::UnknownAnchor { .. } | SlotError::Cycle { .. } => {
+            (2, Reason::PluginConflict, Retry::OnEvent)
+        }
+        SlotError::Unavailable { .. } => (3, Reason::PluginUnavailable, Retry::OnEvent),
+    });
+    each.min_by_key(|(rank, ..)| *rank).map_or(
+        (Reason::InvalidPhases, Retry::OnChange),
+        |(_, reason, retry)| (reason, retry),
+    )
 }
 
 /// Several phases may have failed: a defect counts before a refusal, and that before a wait.

@@ -35,6 +35,15 @@ pub struct PruneError {
     pub source: Box<kube::Error>,
 }
 
+/// Everything that an Experiment wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The objects themselves.
+    pub objects: &'a [DesiredObject],
+    /// Phases that failed, and whose objects stay as they are meanwhile.
+    pub kept_phases: &'a [String],
+}
+
 /// Deletes what the Experiment with this `uid` owns beside `wanted`, which has to be everything that it wants. `recorded` is what its
 /// status says it owns: an object that lost its labels is found there alone. What was deleted goes into `pruned`, also before an error.
 ///
@@ -45,7 +54,7 @@ pub async fn prune(
     client: &Client,
     stores: &Stores,
     uid: &str,
-    wanted: &[DesiredObject],
+    wanted: Wanted<'_>,
     recorded: &[GeneratedResource],
     pruned: &mut Vec<Pruned>,
 ) -> Result<(), PruneError> {
@@ -56,7 +65,9 @@ pub async fn prune(
             continue;
         }
         let kind = watched.kind();
+        let kept = wanted.kept_phases;
         let wanted: BTreeSet<_> = wanted
+            .objects
             .iter()
             .filter(|object| object.kind() == kind.kind)
             .map(|object| ObjectRef {
@@ -73,6 +84,13 @@ pub async fn prune(
             .await
             .map_err(|(object, source)| failed(&object, source))?
         {
+            if present
+                .phase
+                .as_ref()
+                .is_some_and(|phase| kept.contains(phase))
+            {
+                continue;
+            }
             let deleted = delete(client, kind, &object, uid, &present).await;
             let deleted = deleted.map_err(|source| failed(&object, source))?;
             watched.take_out(&object);

@@ -16,9 +16,10 @@ use testbench_core::templates;
 use super::apply::apply;
 use super::observed::Observed;
 use super::outcome::{AgentFound, Applied, Changes, Failure, Outcome};
-use super::prune::prune;
+use super::prune::{Wanted, prune};
 use super::stores::Stores;
 use crate::metrics::Metrics;
+use crate::plugins::Plugins;
 
 /// Longest time that the steps of a reconcile may take, and as long again telling of it; then it is tried again.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,7 +33,7 @@ pub struct Context {
     /// What is counted and timed.
     pub metrics: Arc<Metrics>,
     /// Engine and plugins.
-    pub host: Host,
+    pub plugins: Arc<Plugins>,
     /// The operator's own namespace.
     pub operator_namespace: String,
     /// The namespace in which Testkube looks for workflows.
@@ -45,8 +46,13 @@ impl std::fmt::Debug for Context {
     }
 }
 
-/// Brings the cluster to what the Experiment wants, within a deadline.
-pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observed) -> Outcome {
+/// Brings the cluster to what the Experiment wants, composed by `host`, within a deadline.
+pub async fn reconcile(
+    context: &Context,
+    host: &Host,
+    object: &ObjectRef,
+    observed: &Observed,
+) -> Outcome {
     let experiment = match &observed.experiment {
         Ok(experiment) => experiment.clone(),
         Err(why) => {
@@ -67,7 +73,7 @@ pub async fn reconcile(context: &Context, object: &ObjectRef, observed: &Observe
         lookup: resolved.agent_lookup.clone(),
     };
     let mut changes = Changes::default();
-    let steps = steps(context, object, observed, resolved, &mut changes);
+    let steps = steps(context, host, object, observed, resolved, &mut changes);
     // A panic ends one attempt of one Experiment, and is told like any other failure.
     let steps = AssertUnwindSafe(steps).catch_unwind();
     let result = match tokio::time::timeout(DEADLINE, steps).await {
@@ -92,17 +98,13 @@ fn env(experiment: &Experiment) -> Vec<Value> {
 /// The table of contents: compose what is wanted, apply it, and then prune what no longer is.
 async fn steps(
     context: &Context,
+    host: &Host,
     object: &ObjectRef,
     observed: &Observed,
     resolved: testbench_core::resolve::Resolved,
     changes: &mut Changes,
 ) -> Result<Applied, Failure> {
-    let Context {
-        client,
-        stores,
-        host,
-        ..
-    } = context;
+    let Context { client, stores, .. } = context;
     let uid = &observed.uid;
     let placement = placement(&resolved.experiment);
     let env = env(&resolved.experiment);
@@ -114,7 +116,11 @@ async fn steps(
     let (name, objects) = (&object.name, &desired.objects);
     let Changes { written, pruned } = changes;
     apply(client, stores, name, uid, recorded, objects, written).await?;
-    prune(client, stores, uid, objects, recorded, pruned).await?;
+    let wanted = Wanted {
+        objects,
+        kept_phases: &desired.ignored,
+    };
+    prune(client, stores, uid, wanted, recorded, pruned).await?;
     Ok(Applied {
         mode: desired.mode,
         phases: desired.phases,

@@ -1,12 +1,8 @@
 //! Tells what came of a reconcile: status, Events and a log line, all from the outcome.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
+use kube::Client;
 use kube::api::{Api, DynamicObject, PartialObjectMeta, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource as _};
+use kube::runtime::events::{Event, EventType};
 use serde_json::json;
 use testbench_api::{Condition, ExperimentStatus, GeneratedResource};
 use testbench_core::experiment::{API_VERSION, KIND};
@@ -21,20 +17,14 @@ use super::reconcile::Context;
 use super::runs;
 use super::status::{self, Subject};
 use super::stores::Stores;
+use crate::events::{Events, event};
 use crate::kinds::{EXPERIMENT, TEST_WORKFLOW};
-
-/// Longest note that the API server takes, in bytes.
-const MAX_NOTE: usize = 1024;
-
-/// How long a repeated Event counts as the same; a recorder forgets it after six minutes.
-const SAME_EVENT: Duration = Duration::from_secs(360);
+use crate::now;
 
 /// Publishes what users want to know.
 pub struct Reports {
     client: Client,
-    reporter: Reporter,
-    /// By UID and note: one recorder takes all Events of a reason for the same, and would repeat the first note for another.
-    recorders: Mutex<HashMap<(String, String), (Instant, Recorder)>>,
+    events: Events,
 }
 
 impl std::fmt::Debug for Reports {
@@ -47,14 +37,9 @@ impl Reports {
     /// Publishes through `client`.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let reporter = Reporter {
-            controller: "testbench".to_owned(),
-            instance: std::env::var("POD_NAME").ok(),
-        };
         Self {
+            events: Events::new(client.clone()),
             client,
-            reporter,
-            recorders: Mutex::default(),
         }
     }
 
@@ -93,7 +78,9 @@ impl Reports {
         );
         log(outcome);
         for event in of_changes(&outcome.changes) {
-            self.event(object, observed, event).await;
+            self.events
+                .publish(EXPERIMENT, object, &observed.uid, event)
+                .await;
         }
         if next == observed.status {
             return Ok(());
@@ -102,7 +89,9 @@ impl Reports {
         self.write(context, object, &observed.uid, next).await?;
         // Once the status says so: before that, each attempt to write it would tell it again.
         if let Some(event) = problem {
-            self.event(object, observed, event).await;
+            self.events
+                .publish(EXPERIMENT, object, &observed.uid, event)
+                .await;
         }
         Ok(())
     }
@@ -145,39 +134,6 @@ impl Reports {
             Err(error) => Err(error),
         }
     }
-
-    fn recorder(&self, uid: &str, event: &Event) -> Recorder {
-        let now = Instant::now();
-        let note = event.note.clone().unwrap_or_default();
-        let mut recorders = self
-            .recorders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        recorders.retain(|_, (used, _)| now.duration_since(*used) < SAME_EVENT);
-        let (used, recorder) = recorders.entry((uid.to_owned(), note)).or_insert_with(|| {
-            (
-                now,
-                Recorder::new(self.client.clone(), self.reporter.clone()),
-            )
-        });
-        *used = now;
-        recorder.clone()
-    }
-
-    async fn event(&self, object: &ObjectRef, observed: &Observed, event: Event) {
-        let mut subject =
-            DynamicObject::new(&object.name, &EXPERIMENT.api_resource()).within(&object.namespace);
-        subject.meta_mut().uid = Some(observed.uid.clone());
-        let subject = subject.object_ref(&EXPERIMENT.api_resource());
-        // An Event that gets lost is no reason to do anything again.
-        if let Err(error) = self
-            .recorder(&observed.uid, &event)
-            .publish(&event, &subject)
-            .await
-        {
-            tracing::warn!(%object, reason = event.reason, error = %testbench_core::error::with_causes(&error), "failed to publish an Event");
-        }
-    }
 }
 
 /// What exists of what the Experiment with this UID owns, in the order in which it was written.
@@ -196,12 +152,6 @@ fn existing(stores: &Stores, uid: &str) -> Vec<GeneratedResource> {
         }));
     }
     existing
-}
-
-fn now() -> String {
-    k8s_openapi::jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
 }
 
 /// The span that these lines stand in names the object.
@@ -335,18 +285,4 @@ fn of_changes(changes: &Changes) -> Vec<Event> {
 
 fn name(written: &Written) -> String {
     format!("{} {}", written.kind, written.name)
-}
-
-fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
-    let mut end = note.len().min(MAX_NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    Event {
-        type_,
-        reason: reason.to_owned(),
-        note: Some(note[..end].to_owned()),
-        action: action.to_owned(),
-        secondary: None,
-    }
 }

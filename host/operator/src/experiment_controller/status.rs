@@ -4,10 +4,8 @@
 //! `Reconciling` and `Stalled` are kstatus': there only while something is going on, or only a user's change helps. docs/status.md
 //! lists every reason.
 
-use testbench_api::{
-    Condition, Diagnostic, ExperimentStatus, GeneratedResource, PhaseStatus, RecordedAgent,
-};
-use testbench_core::finding::Finding;
+use testbench_api::{Diagnostic, ExperimentStatus, GeneratedResource, PhaseStatus, RecordedAgent};
+use testbench_core::finding::{Finding, PHASE_IGNORED};
 use testbench_core::pipeline::FilledPhase;
 use testbench_core::resolve::Lookup;
 use testbench_engine::Severity;
@@ -15,6 +13,7 @@ use testbench_engine::Severity;
 use super::apply::ApplyError;
 use super::outcome::{AgentFound, Applied, Failure, Outcome, Reason, Retry};
 use super::runs::{self, End, RunEvent};
+use crate::conditions::{Conditions, State};
 use crate::kinds::AGENT;
 
 /// What the status speaks of, beside the outcome.
@@ -63,12 +62,7 @@ pub fn next(
     let ready = ready(result, &workflow, agent.as_ref());
     let (reconciling, stalled) = progress(result, &ready);
 
-    let mut conditions = Conditions {
-        before: &before.conditions,
-        kept: before.conditions.clone(),
-        generation: subject.generation,
-        now: subject.now,
-    };
+    let mut conditions = Conditions::new(&before.conditions, subject.generation, subject.now);
     conditions.set("Ready", Some(ready));
     conditions.set("WorkflowReady", Some(workflow));
     if let Some(agent) = agent {
@@ -83,12 +77,9 @@ pub fn next(
     }
     conditions.set("Reconciling", reconciling);
     conditions.set("Stalled", stalled);
-    status.conditions = conditions.kept;
+    status.conditions = conditions.finish();
     status
 }
-
-/// `status`, reason and message of a condition.
-type State = (&'static str, &'static str, String);
 
 fn workflow_ready(result: &Result<Applied, Failure>, subject: Subject<'_>) -> State {
     match result {
@@ -224,7 +215,7 @@ fn degraded(applied: &Applied) -> Option<State> {
 }
 
 /// Every warning of the host that makes an Experiment `Degraded`.
-const WARNINGS: &[&str] = &["AiGatewayNotFound", "TemplateHidesVariable"];
+const WARNINGS: &[&str] = &["AiGatewayNotFound", "TemplateHidesVariable", PHASE_IGNORED];
 
 /// At most one of `Reconciling` and `Stalled` is there, and none where the Experiment is ready.
 fn progress(result: &Result<Applied, Failure>, ready: &State) -> (Option<State>, Option<State>) {
@@ -270,64 +261,11 @@ fn diagnostic(finding: &Finding) -> Diagnostic {
     }
 }
 
-/// A plugin that breaks many rules at once must not make a status that the API server refuses.
-fn cut(mut message: String) -> String {
-    const LONGEST: usize = 8 << 10;
-    if message.len() > LONGEST {
-        let mut end = LONGEST;
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
-        message.push('…');
-    }
-    message
-}
-
-struct Conditions<'a> {
-    before: &'a [Condition],
-    kept: Vec<Condition>,
-    generation: i64,
-    now: &'a str,
-}
-
-impl Conditions<'_> {
-    /// Sets the condition `kind`, or removes it. The time of its last transition changes with its status only.
-    fn set(&mut self, kind: &str, state: Option<State>) {
-        let position = self
-            .kept
-            .iter()
-            .position(|condition| condition.kind == kind);
-        let Some((status, reason, message)) = state else {
-            position.map(|position| self.kept.remove(position));
-            return;
-        };
-        let since = self
-            .before
-            .iter()
-            .find(|condition| condition.kind == kind && condition.status == status)
-            .map_or(self.now, |condition| {
-                condition.last_transition_time.as_str()
-            });
-        let condition = Condition {
-            kind: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: cut(message),
-            last_transition_time: since.to_owned(),
-            observed_generation: Some(self.generation),
-        };
-        match position {
-            Some(position) => self.kept[position] = condition,
-            None => self.kept.push(condition),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use testbench_api::Condition;
     use testbench_core::resolve::{Endpoint, ObjectRef};
     use testbench_core::templates::TemplateProblem;
 
@@ -514,13 +452,6 @@ mod tests {
             message.contains("testworkflowtemplates.testworkflows.testkube.io"),
             "{message}"
         );
-    }
-
-    #[test]
-    fn a_message_is_cut_between_characters() {
-        assert_eq!(cut("short".to_owned()), "short");
-        let long = cut("ä€".repeat(9000));
-        assert!(long.len() <= (8 << 10) + 3 && long.ends_with('…'));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use testbench_core::resolve::{
 use super::observed::{Generated, Observed};
 use super::runs::RunEvent;
 use crate::kinds::{self, GENERATED, Kind};
+use crate::plugin_controller::observed::ObservedPlugin;
 use crate::watch::{Listing, Namespaces, Watched};
 
 /// All caches. They are the only ones: whatever is decided is decided from here.
@@ -21,8 +22,10 @@ pub struct Stores {
     pub(super) ai_gateways: Watched<AiGateway>,
     pub(super) otel_configs: Watched<ConfigMap>,
     pub(super) templates: Watched<Template>,
-    /// In the order of [`GENERATED`].
-    pub(super) generated: [Watched<Generated>; GENERATED.len()],
+    /// Phases of teams' own.
+    pub phase_plugins: Watched<ObservedPlugin>,
+    /// In the order of [`GENERATED`], and then what the administrator lets plugins generate.
+    pub(super) generated: Vec<Watched<Generated>>,
     /// Not waited for, and not asked whether it is complete: it is only reported.
     pub(super) runs: Watched<Option<RunEvent>>,
     pub(super) operator_namespace: String,
@@ -37,7 +40,9 @@ impl Stores {
         namespaces: &Namespaces,
         operator_namespace: &str,
         testkube_namespace: &str,
+        further_kinds: &[Kind],
     ) -> Self {
+        let generated = GENERATED.iter().chain(further_kinds);
         // References may point at the operator's own namespace, too.
         let with_own = match namespaces {
             Namespaces::All => Namespaces::All,
@@ -53,7 +58,10 @@ impl Stores {
             ai_gateways: Watched::new(kinds::AI_GATEWAY, &with_own),
             otel_configs: Watched::new(kinds::CONFIG_MAP, &with_own),
             templates: Watched::new(kinds::TEMPLATE, namespaces),
-            generated: GENERATED.map(|kind| Watched::new(kind, namespaces)),
+            phase_plugins: Watched::new(kinds::PHASE_PLUGIN, &with_own),
+            generated: generated
+                .map(|kind| Watched::new(*kind, namespaces))
+                .collect(),
             runs: Watched::new(
                 kinds::EVENT,
                 &Namespaces::Named(vec![testkube_namespace.to_owned()]),
@@ -91,10 +99,19 @@ impl Stores {
         note(self.agents.kind(), self.agents.listing());
         note(self.ai_gateways.kind(), self.ai_gateways.listing());
         note(self.templates.kind(), self.templates.listing());
+        note(self.phase_plugins.kind(), self.phase_plugins.listing());
         for generated in &self.generated {
             note(generated.kind(), generated.listing());
         }
         pending
+    }
+
+    /// The Experiments in one namespace, or in all.
+    #[must_use]
+    pub fn experiments_in(&self, namespace: Option<&str>) -> Vec<ObjectRef> {
+        let all = self.experiments.all().into_iter().map(|(object, _)| object);
+        all.filter(|object| namespace.is_none_or(|namespace| object.namespace == namespace))
+            .collect()
     }
 
     /// Whether the Experiment with this UID is being deleted, or gone.
@@ -120,6 +137,7 @@ impl Stores {
         self.ai_gateways.settled().await;
         self.otel_configs.settled().await;
         self.templates.settled().await;
+        self.phase_plugins.settled().await;
         for generated in &self.generated {
             generated.settled().await;
         }

@@ -11,13 +11,13 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// Counts the attempts that failed in a row.
 #[derive(Debug, Default)]
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
     failed: Mutex<HashMap<ObjectRef, u32>>,
 }
 
 impl BackOff {
     /// One more attempt failed: how long until the next.
-    pub(super) fn next(&self, object: &ObjectRef) -> Duration {
+    pub(crate) fn next(&self, object: &ObjectRef) -> Duration {
         let mut failed = self.lock();
         let attempts = failed.entry(object.clone()).or_default();
         let pause = FIRST.saturating_mul(2_u32.saturating_pow(*attempts));
@@ -26,7 +26,7 @@ impl BackOff {
     }
 
     /// An attempt succeeded, or the object is gone.
-    pub(super) fn reset(&self, object: &ObjectRef) {
+    pub(crate) fn reset(&self, object: &ObjectRef) {
         self.lock().remove(object);
     }
 

@@ -1,0 +1,391 @@
+//! Keeps PhasePlugins served: gets their components, compiles and checks them beside the ones that run, and puts the newest good one
+//! in place.
+//!
+//! The folder is the way of the data: [`mod@observed`], `fetch`, `load` with [`cache`] and [`compile`]; what came of it is the
+//! [`outcome`], from which [`status`] and `report` follow.
+
+pub mod cache;
+pub mod compile;
+mod fetch;
+mod load;
+pub mod observed;
+pub mod outcome;
+mod report;
+pub mod status;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
+use kube::Client;
+use kube::runtime::controller::Action;
+use testbench_api::{BundledSource, PhasePluginSpec, PluginSource};
+use testbench_core::config::PluginConfig;
+use testbench_core::resolve::{Lookup, ObjectRef};
+use testbench_core::slots::{CustomPhase, Registered};
+use testbench_engine::Plugin;
+use tracing::Instrument as _;
+
+use self::cache::Cache;
+use self::compile::Compiler;
+use self::load::Loader;
+use self::observed::ObservedPlugin;
+use self::outcome::{PluginFailure, PluginOutcome, Step};
+use self::report::Reports;
+use self::watches::ConfigMapWatches;
+use crate::backoff::BackOff;
+use crate::experiment_controller::stores::Stores;
+use crate::kinds::PHASE_PLUGIN;
+use crate::plugins::Plugins;
+use crate::work::{Worker, work};
+
+/// PhasePlugins that are looked at at the same time.
+const CONCURRENCY: u16 = 4;
+/// How long until a PhasePlugin is looked at again although nothing happened.
+const RESYNC: Duration = Duration::from_secs(600);
+/// Longest time that looking at one may take, compiling apart.
+const DEADLINE: Duration = Duration::from_secs(300);
+/// Between two Experiments that a changed plugin concerns: they are worked on one after the other, not all at once.
+const SPREAD: Duration = Duration::from_millis(20);
+
+/// What looking at PhasePlugins needs.
+pub struct PluginContext {
+    /// Reads ConfigMaps, and writes status and Events.
+    pub client: Client,
+    /// What the cluster holds.
+    pub stores: Arc<Stores>,
+    /// What serves.
+    pub plugins: Arc<Plugins>,
+    /// What the administrator allows.
+    pub config: PluginConfig,
+    /// The operator's own namespace, whose PhasePlugins serve all.
+    pub operator_namespace: String,
+    /// Components on disk.
+    pub cache: Cache,
+    /// Compiles components.
+    pub compiler: Compiler,
+}
+
+impl std::fmt::Debug for PluginContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginContext").finish_non_exhaustive()
+    }
+}
+
+struct Controller {
+    client: Client,
+    stores: Arc<Stores>,
+    plugins: Arc<Plugins>,
+    config: PluginConfig,
+    operator_namespace: String,
+    loader: Loader,
+    reports: Reports,
+    backoff: BackOff,
+    config_maps: ConfigMapWatches,
+    /// Experiments to compose anew.
+    concerned: UnboundedSender<ObjectRef>,
+}
+
+/// Looks at PhasePlugins until `shutdown` is done. Whoever finds that one has to be looked at sends it through `changed`, whose other
+/// end is `requests`; Experiments that a plugin concerns go to `concerned`.
+pub async fn run(
+    context: PluginContext,
+    changed: UnboundedSender<ObjectRef>,
+    requests: UnboundedReceiver<ObjectRef>,
+    concerned: UnboundedSender<ObjectRef>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let PluginContext {
+        client,
+        stores,
+        plugins,
+        config,
+        operator_namespace,
+        cache,
+        compiler,
+    } = context;
+    let (listed, watched) = (stores.clone(), client.clone());
+    let controller = Arc::new(Controller {
+        loader: Loader::new(plugins.host().engine.clone(), cache, compiler),
+        reports: Reports::new(client.clone()),
+        backoff: BackOff::default(),
+        config_maps: ConfigMapWatches::new(client.clone(), changed.clone()),
+        client,
+        stores,
+        plugins,
+        config,
+        operator_namespace,
+        concerned,
+    });
+    let follow = watches::follow(&listed, &watched, &controller.operator_namespace, &changed);
+    let work = work(
+        PHASE_PLUGIN,
+        CONCURRENCY,
+        requests.take_until(shutdown),
+        controller.clone(),
+    );
+    futures::pin_mut!(follow, work);
+    futures::future::select(follow, work).await;
+}
+
+impl Worker for Controller {
+    fn knows(&self, object: &ObjectRef) -> bool {
+        let is_there = self.stores.phase_plugins.get(object).found().is_some();
+        if !is_there {
+            self.backoff.reset(object);
+            self.config_maps.forget(object);
+            if let Some(uid) = self.plugins.forget(object) {
+                self.loader.cache().forget(&uid);
+                self.concern(object);
+            }
+        }
+        is_there
+    }
+
+    fn work(self: Arc<Self>, object: ObjectRef) -> BoxFuture<'static, Action> {
+        let span = tracing::info_span!(parent: None, "phase plugin", %object);
+        let (task, of) = (self.clone(), object.clone());
+        let task = tokio::spawn(async move { task.attempt(&of).await }.instrument(span));
+        async move {
+            task.await.unwrap_or_else(|error| {
+                tracing::error!(%object, %error, "looking at a PhasePlugin panicked; this is a defect of testbench, please report it");
+                Action::requeue(self.backoff.next(&object))
+            })
+        }
+        .boxed()
+    }
+}
+
+impl Controller {
+    async fn attempt(&self, object: &ObjectRef) -> Action {
+        let Lookup::Found(observed) = self.stores.phase_plugins.get(object) else {
+            return Action::await_change();
+        };
+        if self.plugins.served(object, &observed.uid).is_none() {
+            self.serve_last_good(object, &observed).await;
+        }
+        let look = tokio::time::timeout(DEADLINE, self.look(object, &observed)).await;
+        let outcome = look.unwrap_or_else(|_elapsed| {
+            let message = format!("it took longer than {} s", DEADLINE.as_secs());
+            let failure = PluginFailure::transient(Step::Fetch, "FetchFailed", message);
+            self.failed(object, &observed, None, failure)
+        });
+        self.put_in_place(&observed, &outcome);
+        let reported = self
+            .reports
+            .publish(&self.stores, object, &observed, &outcome)
+            .await;
+        if let Err(error) = reported {
+            let error = testbench_core::error::with_causes(&error);
+            tracing::warn!(error, "failed to write the status");
+            return Action::requeue(self.backoff.next(object));
+        }
+        let is_transient = outcome
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.is_transient);
+        if is_transient {
+            return Action::requeue(self.backoff.next(object));
+        }
+        self.backoff.reset(object);
+        Action::requeue(outcome.next.unwrap_or(RESYNC))
+    }
+
+    /// What served before this process started, so that nothing waits for a source that answers late or never.
+    async fn serve_last_good(&self, object: &ObjectRef, observed: &ObservedPlugin) {
+        let Ok(spec) = &observed.spec else { return };
+        let Some(digest) = self.loader.cache().last_good(&observed.uid) else {
+            return;
+        };
+        let Some(plugin) = self.loader.load_cached(&digest).await else {
+            return;
+        };
+        if let Ok(custom) = self.custom(object, spec, plugin) {
+            self.plugins.serve(&observed.uid, Arc::new(custom));
+            self.concern(object);
+        }
+    }
+
+    async fn look(&self, object: &ObjectRef, observed: &ObservedPlugin) -> PluginOutcome {
+        let spec = match self.accepted(object, observed) {
+            Ok(spec) => spec,
+            Err(failure) => return self.failed(object, observed, None, failure),
+        };
+        self.config_maps
+            .follow(object, spec.source.config_map.as_ref());
+        let plugin = match self.plugin(object, &spec.source).await {
+            Ok(plugin) => plugin,
+            Err((digest, failure)) => return self.failed(object, observed, digest, failure),
+        };
+        let digest = plugin.digest().to_owned();
+        match self.custom(object, spec, plugin) {
+            Ok(custom) => PluginOutcome {
+                digest: Some(digest),
+                serving: Some(Arc::new(custom)),
+                failure: None,
+                next: None,
+            },
+            Err(failure) => self.failed(object, observed, Some(digest), failure),
+        }
+    }
+
+    fn accepted<'a>(
+        &self,
+        object: &ObjectRef,
+        observed: &'a ObservedPlugin,
+    ) -> Result<&'a PhasePluginSpec, PluginFailure> {
+        let lasting =
+            |reason, message: String| PluginFailure::lasting(Step::Accept, reason, message);
+        if object.namespace != self.operator_namespace {
+            if !self.config.tenants {
+                let message = format!(
+                    "PhasePlugins outside the operator's namespace {} are off; they are turned on by plugins.tenants in the operator's \
+                     configuration",
+                    self.operator_namespace
+                );
+                return Err(lasting("TenantsDisabled", message));
+            }
+            let serves_all = ObjectRef {
+                namespace: self.operator_namespace.clone(),
+                name: object.name.clone(),
+            };
+            if self.stores.phase_plugins.get(&serves_all).found().is_some() {
+                let message = format!(
+                    "PhasePlugin {serves_all} has the same name and serves all namespaces; choose another"
+                );
+                return Err(lasting("NameTaken", message));
+            }
+        }
+        observed.spec.as_ref().map_err(|why| {
+            let message = format!(
+                "the stored PhasePlugin does not fit the API: {why}; apply it again, corrected"
+            );
+            lasting("Unreadable", message)
+        })
+    }
+
+    async fn plugin(
+        &self,
+        object: &ObjectRef,
+        source: &PluginSource,
+    ) -> Result<Plugin, (Option<String>, PluginFailure)> {
+        if let Some(BundledSource::Template) = source.bundled {
+            let template = self.plugins.host().catalog.template().cloned();
+            return template.ok_or_else(|| {
+                let message = "this operator has no bundled template";
+                (
+                    None,
+                    PluginFailure::lasting(Step::Fetch, "TemplateMissing", message),
+                )
+            });
+        }
+        let wasm = match &source.config_map {
+            Some(source) => {
+                let namespace = &object.namespace;
+                fetch::from_config_map(&self.client, &self.config, namespace, source).await
+            }
+            None => Err(PluginFailure::lasting(
+                Step::Fetch,
+                "FetchFailed",
+                "no registry is allowed",
+            )),
+        };
+        let wasm = wasm.map_err(|failure| (None, failure))?;
+        let loaded = self.loader.load(&wasm).await;
+        loaded.map_err(|failure| (Some(testbench_engine::digest(&wasm)), failure))
+    }
+
+    fn custom(
+        &self,
+        object: &ObjectRef,
+        spec: &PhasePluginSpec,
+        plugin: Plugin,
+    ) -> Result<CustomPhase, PluginFailure> {
+        let registered = Registered::custom(object, spec, plugin, &self.config);
+        let registered = registered.map_err(|error| PluginFailure::from(&error))?;
+        Ok(CustomPhase {
+            object: object.clone(),
+            spec: spec.clone(),
+            component: Ok(Arc::new(registered)),
+        })
+    }
+
+    /// What served goes on serving.
+    fn failed(
+        &self,
+        object: &ObjectRef,
+        observed: &ObservedPlugin,
+        digest: Option<String>,
+        failure: PluginFailure,
+    ) -> PluginOutcome {
+        let served = self.plugins.served(object, &observed.uid);
+        let good = served.filter(|custom| custom.component.is_ok());
+        let serving = good.unwrap_or_else(|| {
+            Arc::new(CustomPhase {
+                object: object.clone(),
+                spec: observed.spec.clone().unwrap_or_default(),
+                component: Err(failure.message.clone()),
+            })
+        });
+        PluginOutcome {
+            digest,
+            serving: Some(serving),
+            failure: Some(failure),
+            next: None,
+        }
+    }
+
+    fn put_in_place(&self, observed: &ObservedPlugin, outcome: &PluginOutcome) {
+        let Some(custom) = &outcome.serving else {
+            return;
+        };
+        let object = &custom.object;
+        let before = self.plugins.served(object, &observed.uid);
+        if before
+            .as_deref()
+            .is_some_and(|before| is_same(before, custom))
+        {
+            return;
+        }
+        self.plugins.serve(&observed.uid, custom.clone());
+        self.loader.retain(|digest| self.plugins.is_serving(digest));
+        if let Ok(registered) = &custom.component {
+            let digest = registered.plugin.digest();
+            if let Err(error) = self.loader.cache().set_last_good(&observed.uid, digest) {
+                tracing::warn!(%error, "failed to remember the last good digest; a restart may have to wait for its source");
+            }
+        }
+        self.concern(object);
+    }
+
+    /// Sends the Experiments that the PhasePlugin may serve, one after the other.
+    fn concern(&self, object: &ObjectRef) {
+        let serves_all = object.namespace == self.operator_namespace;
+        let namespace = (!serves_all).then_some(object.namespace.as_str());
+        let experiments = self.stores.experiments_in(namespace);
+        let concerned = self.concerned.clone();
+        tokio::spawn(async move {
+            for experiment in experiments {
+                // The receiver is gone only when the operator stops.
+                let _ = concerned.unbounded_send(experiment);
+                tokio::time::sleep(SPREAD).await;
+            }
+        });
+    }
+}
+
+/// Whether Experiments would be composed alike.
+fn is_same(a: &CustomPhase, b: &CustomPhase) -> bool {
+    let component = |custom: &CustomPhase| match &custom.component {
+        Ok(registered) => Ok((
+            registered.plugin.digest().to_owned(),
+            registered.limits,
+            registered.grants.clone(),
+        )),
+        Err(why) => Err(why.clone()),
+    };
+    a.spec == b.spec && component(a) == component(b)
+}
