@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
-use testbench_tests::control_plane::{ControlPlane, poll};
+use testbench_tests::control_plane::{ControlPlane, client_from, poll};
 
 use super::{LIMIT, binary, shared};
 
@@ -106,25 +106,38 @@ async fn what_an_object_owns_goes_with_it() {
     assert!(gone.await.is_some(), "`owned` outlived its owner");
 }
 
-/// A user may do what a role says. Owning is a right of its own: without `update` on the owner's finalizers, a reference
+/// An account may do what a role says. Owning is a right of its own: without `update` on the owner's finalizers, a reference
 /// that blocks its deletion is refused.
 #[tokio::test]
-async fn a_user_may_do_what_is_granted_and_nothing_else() {
+async fn an_account_may_do_what_is_granted_and_nothing_else() {
     let control_plane = shared();
     let namespace = control_plane.namespace().await.unwrap();
     let admin = control_plane.client().await.unwrap();
-    let user = control_plane.client_as("somebody").await.unwrap();
-    let as_user = Api::<ConfigMap>::namespaced(user, namespace.name());
+    let account = ServiceAccount {
+        metadata: ObjectMeta {
+            name: Some("somebody".to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ServiceAccount::default()
+    };
+    let accounts = Api::namespaced(admin.clone(), namespace.name());
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    let kubeconfig = control_plane.kubeconfig_of(namespace.name(), "somebody");
+    let somebody = client_from(&kubeconfig.await.unwrap()).await.unwrap();
+    let as_somebody = Api::<ConfigMap>::namespaced(somebody, namespace.name());
     let refused = |answer: kube::Result<ConfigMap>| match answer {
         Err(kube::Error::Api(status)) if status.code == 403 => status.message,
         other => panic!("expected 403, found {other:?}"),
     };
-    refused(create(&as_user, &config_map("owner", None)).await);
+    refused(create(&as_somebody, &config_map("owner", None)).await);
 
-    grant(&admin, namespace.name(), "somebody", "configmaps", "create").await;
+    grant(&admin, namespace.name(), "configmaps", "create").await;
     // The API server learns of a role by a watch.
     let owner = poll(LIMIT, async || {
-        create(&as_user, &config_map("owner", None)).await.ok()
+        create(&as_somebody, &config_map("owner", None)).await.ok()
     });
     let owner = owner.await.unwrap();
     // kube leaves `blockOwnerDeletion` out.
@@ -133,22 +146,16 @@ async fn a_user_may_do_what_is_granted_and_nothing_else() {
         ..owner.controller_owner_ref(&()).unwrap()
     };
     let owned = config_map("owned", Some(blocking));
-    let message = refused(create(&as_user, &owned).await);
+    let message = refused(create(&as_somebody, &owned).await);
     assert!(message.contains("finalizers"), "{message}");
 
-    grant(
-        &admin,
-        namespace.name(),
-        "somebody",
-        "configmaps/finalizers",
-        "update",
-    )
-    .await;
-    let created = poll(LIMIT, async || create(&as_user, &owned).await.ok());
+    grant(&admin, namespace.name(), "configmaps/finalizers", "update").await;
+    let created = poll(LIMIT, async || create(&as_somebody, &owned).await.ok());
     assert!(created.await.is_some(), "`owned` stays refused");
 }
 
-async fn grant(admin: &Client, namespace: &str, user: &str, resource: &str, verb: &str) {
+/// To the account `somebody`.
+async fn grant(admin: &Client, namespace: &str, resource: &str, verb: &str) {
     let metadata = ObjectMeta {
         name: Some(resource.replace('/', "-")),
         ..ObjectMeta::default()
@@ -170,8 +177,9 @@ async fn grant(admin: &Client, namespace: &str, user: &str, resource: &str, verb
         },
         metadata,
         subjects: Some(vec![Subject {
-            kind: "User".to_owned(),
-            name: user.to_owned(),
+            kind: "ServiceAccount".to_owned(),
+            name: "somebody".to_owned(),
+            namespace: Some(namespace.to_owned()),
             ..Subject::default()
         }]),
     };

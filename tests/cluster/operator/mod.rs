@@ -22,14 +22,16 @@ use testbench_core::yaml;
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
-use testbench_tests::control_plane::{AuditEvent, ControlPlane, Namespace, poll};
+use testbench_tests::control_plane::{AuditEvent, ControlPlane, Namespace, client_from, poll};
 use testbench_tests::{bundled_host, folder};
 use tokio::sync::{OnceCell, oneshot};
 
 use super::{LIMIT, shared};
 
 /// The account that the operator has when it is installed.
-const ACCOUNT: &str = "system:serviceaccount:testbench-system:testbench";
+const ACCOUNT: (&str, &str) = ("testbench-system", "testbench");
+/// As the audit log has it.
+const USER: &str = "system:serviceaccount:testbench-system:testbench";
 
 /// A namespace with an operator that serves it alone; Testkube, as far as the operator knows, is there too.
 struct Operated {
@@ -84,7 +86,7 @@ impl Operated {
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "runs"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "runs"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ACCOUNT}],
+            "subjects": [{"kind": "ServiceAccount", "namespace": ACCOUNT.0, "name": ACCOUNT.1}],
         });
         self.apply(role).await;
         self.apply(binding).await;
@@ -98,11 +100,12 @@ impl Operated {
             testkube_namespace: self.name().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
         };
-        let (host, cluster) = (host().await, self.cluster);
+        let host = host().await;
+        let kubeconfig = kubeconfig(self.cluster).await;
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let client = cluster.client_as(ACCOUNT).await.unwrap();
+                let client = client_from(&kubeconfig).await.unwrap();
                 let stopped = async { drop(stopped.await) };
                 run(options, client, host, stopped).await.unwrap();
             });
@@ -222,10 +225,9 @@ impl Operated {
     fn requests(&self) -> Vec<AuditEvent> {
         let events = self.cluster.audit_events().unwrap();
         let here = format!("/namespaces/{}/", self.name());
-        let by_operator = events.into_iter().filter(|event| {
-            let user = event.impersonated_user.as_ref();
-            user.is_some_and(|user| user.username == ACCOUNT) && event.request_uri.contains(&here)
-        });
+        let by_operator = events
+            .into_iter()
+            .filter(|event| event.user.username == USER && event.request_uri.contains(&here));
         by_operator.collect()
     }
 
@@ -262,6 +264,12 @@ impl Drop for Operated {
             let _ = stop.send(());
         }
     }
+}
+
+/// The operator's own.
+async fn kubeconfig(cluster: &ControlPlane) -> String {
+    let (namespace, account) = ACCOUNT;
+    cluster.kubeconfig_of(namespace, account).await.unwrap()
 }
 
 /// The object, or null.

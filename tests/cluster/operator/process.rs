@@ -16,7 +16,9 @@ use testbench_tests::control_plane::{AuditEvent, ControlPlane, poll};
 use testbench_tests::folder;
 
 use super::super::{LIMIT, binary, shared};
-use super::{ACCOUNT, Operated, condition, experiment, get, kubectl, references, scenarios};
+use super::{
+    Operated, USER, condition, experiment, get, kubeconfig, kubectl, references, scenarios,
+};
 
 /// An operator that ends with the test, however that ends.
 struct Process {
@@ -41,13 +43,12 @@ impl Process {
     }
 
     /// Serves one namespace, in which Testkube is too.
-    fn serve(operated: &Operated, more: &[&str]) -> Self {
-        Self::serve_as("testbench", "testbench-system", operated, more)
+    async fn serve(operated: &Operated, more: &[&str]) -> Self {
+        Self::serve_as(&kubeconfig(shared()).await, operated, more)
     }
 
-    fn serve_as(account: &str, of: &str, operated: &Operated, more: &[&str]) -> Self {
+    fn serve_as(kubeconfig: &str, operated: &Operated, more: &[&str]) -> Self {
         let namespace = operated.name();
-        let token = token_of(account, of);
         let mut arguments = vec![
             "--operator-namespace",
             "testbench-system",
@@ -57,7 +58,7 @@ impl Process {
             namespace,
         ];
         arguments.extend(more);
-        Self::start(&kubeconfig(shared(), &token), &arguments)
+        Self::start(kubeconfig, &arguments)
     }
 
     fn send(&self, signal: &str) {
@@ -83,28 +84,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The token of a service account, as a pod would get it.
-fn token_of(account: &str, namespace: &str) -> String {
-    kubectl(
-        shared(),
-        &["create", "token", account, "--namespace", namespace],
-    )
-}
-
-/// For whoever holds this token. JSON is YAML.
-fn kubeconfig(control_plane: &ControlPlane, token: &str) -> String {
-    json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "it",
-        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-        "clusters": [{"name": "it", "cluster": {
-            "server": control_plane.server(),
-            "certificate-authority": control_plane.folder().join("ca.crt"),
-        }}],
-        "users": [{"name": "it", "user": {"token": token.trim()}}],
-    })
-    .to_string()
 }
 
 /// What an operator that is killed in between has to bring about.
@@ -194,7 +173,7 @@ async fn expect_the_same_end_state(from_there: bool, writes: usize) {
         let mut operated = Operated::unattended().await;
         before(&mut operated).await;
         let mut process =
-            Process::serve(&operated, &["--die-after-writes", &kill_after.to_string()]);
+            Process::serve(&operated, &["--die-after-writes", &kill_after.to_string()]).await;
         wants(&operated, !from_there).await;
         let status = process.end().await;
         assert_eq!(
@@ -233,7 +212,7 @@ async fn it_ends_on_sigterm_with_0() {
     let operated = Operated::unattended().await;
     references(&operated).await;
     wants(&operated, true).await;
-    let mut process = Process::serve(&operated, &[]);
+    let mut process = Process::serve(&operated, &[]).await;
     operated.until_ready("weather").await;
     process.send("-TERM");
     assert_eq!(process.end().await.code(), Some(0), "{}", process.log());
@@ -262,9 +241,9 @@ async fn it_says_what_it_lacks_and_ends_with_2() {
             operated.name(),
         ],
     );
-    let token = token_of("nobody", operated.name());
+    let nobody = shared().kubeconfig_of(operated.name(), "nobody");
     expect_refusal(
-        &kubeconfig(shared(), &token),
+        &nobody.await.unwrap(),
         &[
             "may not list, watch experiments.testbench.agentic-layer.ai in all namespaces",
             "patch experiments/status.testbench.agentic-layer.ai",
@@ -400,7 +379,7 @@ const UNSEEN: (&str, &str, &str) = (
 async fn it_has_the_rights_that_it_uses_and_no_others() {
     let operated = Operated::unattended().await;
     references(&operated).await;
-    let _process = Process::serve(&operated, &[]);
+    let _process = Process::serve(&operated, &[]).await;
     let until_healed = async |times: u64| {
         let events = operated.api(EVENT);
         let seen = poll(LIMIT, async || {
@@ -485,7 +464,7 @@ async fn it_has_the_rights_that_it_uses_and_no_others() {
     let here = format!("/namespaces/{}/", operated.name());
     let mut used = BTreeSet::new();
     for event in shared().audit_events().unwrap() {
-        if event.user.username != ACCOUNT || !event.request_uri.contains(&here) {
+        if event.user.username != USER || !event.request_uri.contains(&here) {
             continue;
         }
         let code = event
@@ -540,7 +519,8 @@ async fn without_the_right_to_finalizers_nothing_can_be_owned() {
     }
     kubectl(shared(), &["apply", "-f", folder.path().to_str().unwrap()]);
 
-    let _process = Process::serve_as("limited", namespace, &operated, &[]);
+    let limited = shared().kubeconfig_of(namespace, "limited").await.unwrap();
+    let _process = Process::serve_as(&limited, &operated, &[]);
     wants(&operated, true).await;
     let message = operated
         .until_condition("weather", "Ready", "False", "ApplyFailed")

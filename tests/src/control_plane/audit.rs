@@ -17,8 +17,6 @@ pub struct AuditEvent {
     pub request_uri: String,
     /// Who asked.
     pub user: AuditUser,
-    /// As whom, where that is somebody else.
-    pub impersonated_user: Option<AuditUser>,
     /// With which program, as that says.
     #[serde(default)]
     pub user_agent: String,

@@ -28,6 +28,8 @@ pub(super) struct Credentials {
 
 /// Who tests are: the audit log tells them from the operator and from Kubernetes' own controllers by name.
 pub(super) const ADMIN: &str = "admin";
+/// What signed the API server's certificate, in the folder of the control plane.
+pub(super) const CA: &str = "ca.crt";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 
 impl Credentials {
@@ -72,7 +74,7 @@ impl Credentials {
             "{admin_token},{ADMIN},{ADMIN},system:masters\n{controller_manager_token},{CONTROLLER_MANAGER},{CONTROLLER_MANAGER},system:masters\n"
         );
         Ok(Self {
-            ca: write("ca.crt", &ca_certificate.pem())?,
+            ca: write(CA, &ca_certificate.pem())?,
             serving_certificate: write("apiserver.crt", &serving_certificate.pem())?,
             serving_key: write("apiserver.key", &serving_key.serialize_pem())?,
             service_account_key: write(
@@ -98,8 +100,14 @@ impl Credentials {
     }
 
     fn kubeconfig(&self, server: &str, user: &str, token: &str) -> String {
-        format!(
-            "apiVersion: v1
+        kubeconfig(&self.ca, server, user, token)
+    }
+}
+
+/// For whoever holds `token`.
+pub(super) fn kubeconfig(ca: &Path, server: &str, user: &str, token: &str) -> String {
+    format!(
+        "apiVersion: v1
 kind: Config
 current-context: testbench
 contexts:
@@ -114,9 +122,8 @@ users:
 - name: {user}
   user: {{token: {token}}}
 ",
-            self.ca.display()
-        )
-    }
+        ca.display()
+    )
 }
 
 /// A secret that nobody guesses: a new key, which the cryptography at hand makes anyway.

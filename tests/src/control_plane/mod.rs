@@ -23,11 +23,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::credentials::kubeconfig;
 pub use audit::{AuditEvent, AuditObject, AuditStatus, AuditUser};
 pub use launch::Ports;
 pub use namespace::Namespace;
@@ -136,16 +140,31 @@ impl ControlPlane {
         client(self.kubeconfig(), true).await
     }
 
-    /// A client that may do what RBAC grants to `user`, and nothing else.
+    /// A kubeconfig with a token of a service account, as a pod gets one: for who may do what RBAC grants, and nothing else.
     ///
     /// # Errors
     ///
-    /// As [`ControlPlane::client`].
-    pub async fn client_as(&self, user: &str) -> Result<Client, StartError> {
-        let mut config = config(self.kubeconfig()).await?;
-        config.auth_info.impersonate = Some(user.to_owned());
-        Client::try_from(config)
-            .map_err(|error| StartError(format!("failed to make a client for {user}: {error}")))
+    /// Where there is no such account.
+    pub async fn kubeconfig_of(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<String, StartError> {
+        let accounts = Api::<ServiceAccount>::namespaced(self.client().await?, namespace);
+        let request = TokenRequest::default();
+        let failed = |why: &str| {
+            StartError(format!(
+                "failed to get a token of the service account {namespace}/{account}: {why}"
+            ))
+        };
+        let answer = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .map_err(|error| failed(&error.to_string()))?;
+        let token = answer.status.and_then(|status| status.token);
+        let token = token.ok_or_else(|| failed("the answer holds none"))?;
+        let ca = self.folder().join(credentials::CA);
+        Ok(kubeconfig(&ca, self.server(), account, &token))
     }
 
     /// A namespace that no other test knows.
@@ -215,24 +234,31 @@ fn end(supervisor: &mut Child) {
 }
 
 async fn client(kubeconfig: &Path, retry: bool) -> Result<Client, StartError> {
-    let mut config = config(kubeconfig).await?;
-    config.default_retry = retry;
-    Client::try_from(config).map_err(|error| unusable(kubeconfig, &error))
+    let file = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
+    client_for(file, retry).await
 }
 
-async fn config(kubeconfig: &Path) -> Result<Config, StartError> {
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(kubeconfig, &error))?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-        .await
-        .map_err(|error| unusable(kubeconfig, &error))?;
+/// A client for whom the kubeconfig is, that tries nothing twice.
+///
+/// # Errors
+///
+/// Where it is no kubeconfig.
+pub async fn client_from(kubeconfig: &str) -> Result<Client, StartError> {
+    let file = Kubeconfig::from_yaml(kubeconfig).map_err(unusable)?;
+    client_for(file, false).await
+}
+
+async fn client_for(file: Kubeconfig, retry: bool) -> Result<Client, StartError> {
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let mut config = config.map_err(unusable)?;
     // A proxy of the environment does not reach this loopback.
     config.proxy_url = None;
-    Ok(config)
+    config.default_retry = retry;
+    Client::try_from(config).map_err(unusable)
 }
 
-fn unusable(kubeconfig: &Path, error: &dyn std::error::Error) -> StartError {
+fn unusable(error: impl std::error::Error) -> StartError {
     StartError(format!(
-        "failed to make a client from {}: {error}",
-        kubeconfig.display()
+        "failed to make a client from a kubeconfig: {error}"
     ))
 }
