@@ -10,7 +10,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
-use testbench_tests::control_plane::{ControlPlane, client_from, poll};
+use testbench_tests::control_plane::{ControlPlane, config_from, poll};
 
 use super::{LIMIT, binary, shared};
 
@@ -126,7 +126,8 @@ async fn an_account_may_do_what_is_granted_and_nothing_else() {
         .await
         .unwrap();
     let kubeconfig = control_plane.kubeconfig_of(namespace.name(), "somebody");
-    let somebody = client_from(&kubeconfig.await.unwrap()).await.unwrap();
+    let config = config_from(&kubeconfig.await.unwrap()).await.unwrap();
+    let somebody = Client::try_from(config).unwrap();
     let as_somebody = Api::<ConfigMap>::namespaced(somebody, namespace.name());
     let refused = |answer: kube::Result<ConfigMap>| match answer {
         Err(kube::Error::Api(status)) if status.code == 403 => status.message,

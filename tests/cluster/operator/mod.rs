@@ -1,16 +1,19 @@
 //! The operator at work: an operator and a namespace for each test, with the rights of `deploy/install.yaml` and no others.
 
+mod cut;
 mod deletion;
 mod drift;
 mod generate;
 mod kinds_missing;
 mod process;
+mod proxy;
 mod references;
 mod tells;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
@@ -19,13 +22,15 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use testbench_core::pipeline::Host;
 use testbench_core::yaml;
+use testbench_operator::client::configured;
 use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
-use testbench_tests::control_plane::{AuditEvent, ControlPlane, Namespace, client_from, poll};
+use testbench_tests::control_plane::{AuditEvent, ControlPlane, Namespace, config_from, poll};
 use testbench_tests::{bundled_host, folder};
 use tokio::sync::{OnceCell, oneshot};
 
+use self::proxy::Proxy;
 use super::{LIMIT, shared};
 
 /// The account that the operator has when it is installed.
@@ -39,6 +44,10 @@ struct Operated {
     admin: Client,
     namespace: Namespace,
     operator: Option<Operator>,
+    /// What lies between the operator and the API server.
+    line: Option<Proxy>,
+    /// Instead of the operator's own.
+    longest_silence: Option<Duration>,
 }
 
 /// An operator, on threads of its own: a test's own runtime must not be needed to stop it.
@@ -72,6 +81,8 @@ impl Operated {
             admin: cluster.client().await.unwrap(),
             namespace: cluster.namespace().await.unwrap(),
             operator: None,
+            line: None,
+            longest_silence: None,
         };
         operated.grant_events().await;
         operated
@@ -102,10 +113,15 @@ impl Operated {
         };
         let host = host().await;
         let kubeconfig = kubeconfig(self.cluster).await;
+        let mut config = config_from(&kubeconfig).await.unwrap();
+        config.read_timeout = self.longest_silence;
+        if let Some(line) = &self.line {
+            config.cluster_url = line.server().parse().unwrap();
+        }
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let client = client_from(&kubeconfig).await.unwrap();
+                let client = Client::try_from(configured(config)).unwrap();
                 let stopped = async { drop(stopped.await) };
                 run(options, client, host, stopped).await.unwrap();
             });

@@ -235,26 +235,26 @@ fn end(supervisor: &mut Child) {
 
 async fn client(kubeconfig: &Path, retry: bool) -> Result<Client, StartError> {
     let file = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
-    client_for(file, retry).await
+    let mut config = config(file).await?;
+    config.default_retry = retry;
+    Client::try_from(config).map_err(unusable)
 }
 
-/// A client for whom the kubeconfig is, that tries nothing twice.
+/// What a client needs to work with this kubeconfig.
 ///
 /// # Errors
 ///
 /// Where it is no kubeconfig.
-pub async fn client_from(kubeconfig: &str) -> Result<Client, StartError> {
-    let file = Kubeconfig::from_yaml(kubeconfig).map_err(unusable)?;
-    client_for(file, false).await
+pub async fn config_from(kubeconfig: &str) -> Result<Config, StartError> {
+    config(Kubeconfig::from_yaml(kubeconfig).map_err(unusable)?).await
 }
 
-async fn client_for(file: Kubeconfig, retry: bool) -> Result<Client, StartError> {
+async fn config(file: Kubeconfig) -> Result<Config, StartError> {
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
     let mut config = config.map_err(unusable)?;
     // A proxy of the environment does not reach this loopback.
     config.proxy_url = None;
-    config.default_retry = retry;
-    Client::try_from(config).map_err(unusable)
+    Ok(config)
 }
 
 fn unusable(error: impl std::error::Error) -> StartError {
