@@ -8,6 +8,7 @@ mod kinds_missing;
 mod process;
 mod proxy;
 mod references;
+mod samples;
 mod tells;
 
 use std::fs;
@@ -76,10 +77,14 @@ impl Operated {
     }
 
     async fn unattended_on(cluster: &'static ControlPlane) -> Self {
+        Self::unattended_in(cluster, cluster.namespace().await.unwrap()).await
+    }
+
+    async fn unattended_in(cluster: &'static ControlPlane, namespace: Namespace) -> Self {
         let operated = Self {
             cluster,
             admin: cluster.client().await.unwrap(),
-            namespace: cluster.namespace().await.unwrap(),
+            namespace,
             operator: None,
             line: None,
             longest_silence: None,

@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
+use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde::{Deserialize, Serialize};
@@ -173,10 +173,32 @@ impl ControlPlane {
     ///
     /// Where the API server refuses it.
     pub async fn namespace(&self) -> Result<Namespace, StartError> {
+        self.create_namespace(ObjectMeta {
+            // The server finds a free name, whoever else asks.
+            generate_name: Some("test-".to_owned()),
+            ..ObjectMeta::default()
+        })
+        .await
+    }
+
+    /// The namespace of this name, for the one test that needs it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlPlane::namespace`].
+    pub async fn namespace_called(&self, name: &str) -> Result<Namespace, StartError> {
+        self.create_namespace(ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        })
+        .await
+    }
+
+    async fn create_namespace(&self, metadata: ObjectMeta) -> Result<Namespace, StartError> {
         let deletions = self
             .deletions
             .get_or_init(|| namespace::deleter(self.kubeconfig()));
-        Namespace::create(self.client().await?, deletions.clone())
+        Namespace::create(self.client().await?, metadata, deletions.clone())
             .await
             .map_err(|error| StartError(format!("failed to create a namespace: {error}")))
     }

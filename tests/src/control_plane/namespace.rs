@@ -26,14 +26,11 @@ impl Namespace {
 
     pub(super) async fn create(
         admin: Client,
+        metadata: ObjectMeta,
         deletions: UnboundedSender<String>,
     ) -> kube::Result<Self> {
         let namespace = NamespaceObject {
-            metadata: ObjectMeta {
-                // The server finds a free name, whoever else asks.
-                generate_name: Some("test-".to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata,
             ..NamespaceObject::default()
         };
         let created = Api::all(admin)
