@@ -563,6 +563,27 @@ mod tests {
         assert_eq!(watched.get(&a), Lookup::KindMissing);
     }
 
+    /// However long it has been missing: what is installed is noticed within 5 s.
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_is_never_left_alone_for_five_seconds() {
+        let attempts = async |count: usize| {
+            let missing = || vec![Ok(Event::Init), Err(not_found())];
+            let start = tokio::time::Instant::now();
+            told((0..count).map(|_| missing()).collect()).await;
+            start.elapsed()
+        };
+        let mut until_now = Duration::ZERO;
+        for count in 1..=20 {
+            let elapsed = attempts(count).await;
+            let pause = elapsed - until_now;
+            assert!(
+                pause > Duration::ZERO && pause < Duration::from_secs(5),
+                "attempt {count}: {pause:?}"
+            );
+            until_now = elapsed;
+        }
+    }
+
     fn versioned(name: &str, url: &str, version: u64) -> DynamicObject {
         let mut agent = agent(name, url);
         agent.metadata.resource_version = Some(version.to_string());

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
-use testbench_operator::kinds::EXPERIMENT;
+use testbench_operator::kinds::{EXPERIMENT, TEST_WORKFLOW};
 use testbench_tests::control_plane::ControlPlane;
 
 use super::{
@@ -52,19 +52,48 @@ async fn a_kind_that_is_missing_is_named_and_stops_nothing_else() {
     templates(&operated).await;
     operated.until_ready("weather").await;
 
-    let crds: Api<CustomResourceDefinition> = Api::all(operated.admin.clone());
-    let workflows = "testworkflows.testworkflows.testkube.io";
-    crds.delete(workflows, &DeleteParams::default())
-        .await
-        .unwrap();
+    take_away(&operated, "testworkflows.testworkflows.testkube.io").await;
     operated
         .until_condition("weather", "Ready", "False", "KindNotInstalled")
         .await;
-    let again = neighbours()
-        .into_iter()
-        .find(|file| file.ends_with("testworkflows.yaml"));
-    // Its deletion takes a moment, and until then nothing can be applied in its place.
-    operated.until_kind_gone(workflows).await;
-    apply_file(&BARE, &again.unwrap());
+    bring_back("testworkflows.yaml");
     operated.until_ready("weather").await;
+
+    let workflow = super::get(&operated.api(TEST_WORKFLOW), "weather-workflow").await;
+    take_away(&operated, "agents.runtime.agentic-layer.ai").await;
+    operated
+        .until_condition(
+            "weather",
+            "AgentResolved",
+            "Unknown",
+            "AgentKindNotInstalled",
+        )
+        .await;
+    bring_back("agents.yaml");
+    operated
+        .until_condition("weather", "AgentResolved", "False", "AgentNotFound")
+        .await;
+    agent(&operated, "bot", "http://bot:8000").await;
+    operated.until_ready("weather").await;
+    let found = super::get(&operated.api(TEST_WORKFLOW), "weather-workflow").await;
+    assert_eq!(
+        found["metadata"], workflow["metadata"],
+        "it was not touched"
+    );
+}
+
+/// A kind goes, and all of its objects with it.
+async fn take_away(operated: &Operated, name: &str) {
+    let crds: Api<CustomResourceDefinition> = Api::all(operated.admin.clone());
+    let how = DeleteParams::default();
+    crds.delete(name, &how).await.unwrap();
+    // Its deletion takes a moment, and until then nothing can be applied in its place.
+    operated.until_kind_gone(name).await;
+}
+
+fn bring_back(file: &str) {
+    let files = neighbours();
+    let file = files.iter().find(|path| path.ends_with(file)).unwrap();
+    apply_file(&BARE, file);
+    wait_for_kinds(&BARE);
 }
