@@ -1,11 +1,11 @@
 //! An Experiment goes, and what it generated with it.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, DeleteParams, PropagationPolicy};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW};
 
-use super::{experiment, scenarios, with_references};
+use super::{experiment, get, scenarios, with_references};
 
 #[tokio::test]
 async fn however_it_is_deleted_nothing_is_written_any_more() {
@@ -57,19 +57,45 @@ async fn one_that_is_created_again_waits_for_the_objects_of_the_first() {
     let manifest = || experiment("weather", json!({"scenarios": scenarios("Hello")}));
     operated.apply(manifest()).await;
     operated.until_ready("weather").await;
-    let first = super::get(&operated.api(EXPERIMENT), "weather").await;
-    operated
-        .delete(EXPERIMENT, "weather", &DeleteParams::background())
+    let first = get(&operated.api(EXPERIMENT), "weather").await;
+    let finalizers = async |finalizers: &[&str]| {
+        let change = json!({"metadata": {"finalizers": finalizers}});
+        let (maps, params) = (operated.api(CONFIG_MAP), PatchParams::default());
+        let patch = Patch::Merge(change);
+        let patched = maps.patch("weather-experiment", &params, &patch).await;
+        patched.unwrap();
+    };
+    finalizers(&["it.example/keep"]).await;
+    let how = DeleteParams::background();
+    operated.delete(EXPERIMENT, "weather", &how).await;
+    operated.until_gone(TEST_WORKFLOW, "weather-workflow").await;
+    let kept = operated
+        .until(CONFIG_MAP, "weather-experiment", "on its way", |map| {
+            !map["metadata"]["deletionTimestamp"].is_null()
+        })
         .await;
+
     operated.apply(manifest()).await;
+    let message = operated
+        .until_condition("weather", "Ready", "False", "WaitingForDeletion")
+        .await;
+    let waits_for = format!("ConfigMap {}/weather-experiment", operated.name());
+    assert!(message.contains(&waits_for), "{message}");
+    let waiting = get(&operated.api(CONFIG_MAP), "weather-experiment").await;
+    assert_eq!(waiting, kept, "nothing is written over it");
+    assert_eq!(operated.generated().await, ["ConfigMap/weather-experiment"]);
+
+    finalizers(&[]).await;
     operated.until_ready("weather").await;
-    let second = super::get(&operated.api(EXPERIMENT), "weather").await;
+    let second = get(&operated.api(EXPERIMENT), "weather").await;
     assert_ne!(first["metadata"]["uid"], second["metadata"]["uid"]);
-    let map = super::get(&operated.api(CONFIG_MAP), "weather-experiment").await;
-    assert_eq!(
-        map["metadata"]["ownerReferences"][0]["uid"],
-        second["metadata"]["uid"]
-    );
+    for (kind, name) in [
+        (CONFIG_MAP, "weather-experiment"),
+        (TEST_WORKFLOW, "weather-workflow"),
+    ] {
+        let owner = &get(&operated.api(kind), name).await["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["uid"], second["metadata"]["uid"], "{name}");
+    }
 }
 
 #[tokio::test]
