@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use kube::{Client, Config};
@@ -104,10 +104,7 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
     let engine = Engine::new(EngineOptions::default()).map_err(failed)?;
     let catalog = plugins::catalog(&engine, &config, plugins_dir.as_deref()).await?;
     let program = std::env::current_exe().map_err(failed)?;
-    // Removed with this process.
-    let temporary = tempfile::tempdir().map_err(failed)?;
-    // An empty variable is one that is not set.
-    let cache_dir = cache_dir.filter(|dir| !dir.as_os_str().is_empty());
+    let cache = CacheDir::of(cache_dir)?;
     let options = Options {
         namespaces: namespaces(&watch_namespaces),
         // An empty variable is one that is not set.
@@ -117,7 +114,7 @@ async fn control(args: Args) -> Result<Verdict, CommandError> {
         operator_namespace,
         listen,
         plugins: config,
-        cache_dir: cache_dir.unwrap_or_else(|| temporary.path().to_owned()),
+        cache_dir: cache.path().to_owned(),
         compiler: vec![program.into_os_string(), compile::NAME.into()],
     };
     let shutdown = shutdown().map_err(failed)?;
@@ -139,6 +136,34 @@ fn namespaces(names: &[String]) -> Namespaces {
         Namespaces::All
     } else {
         Namespaces::Named(names.into_iter().collect())
+    }
+}
+
+/// Where components are kept.
+enum CacheDir {
+    Given(PathBuf),
+    /// Removed with this process.
+    Temporary(tempfile::TempDir),
+}
+
+impl CacheDir {
+    fn of(given: Option<PathBuf>) -> Result<Self, CommandError> {
+        // An empty variable is one that is not set.
+        match given.filter(|dir| !dir.as_os_str().is_empty()) {
+            Some(dir) => Ok(Self::Given(dir)),
+            None => tempfile::tempdir().map(Self::Temporary).map_err(|error| {
+                failed(format!(
+                    "failed to make a temporary folder for components: {error}; name one with --cache-dir"
+                ))
+            }),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(dir) => dir,
+            Self::Temporary(dir) => dir.path(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod deletion;
 mod drift;
 mod generate;
 mod kinds_missing;
+mod plugins;
 mod process;
 mod proxy;
 mod references;
@@ -21,6 +22,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use testbench_core::config::PluginConfig;
 use testbench_core::pipeline::Host;
 use testbench_core::yaml;
 use testbench_operator::client::configured;
@@ -49,6 +52,10 @@ struct Operated {
     line: Option<Proxy>,
     /// Instead of the operator's own.
     longest_silence: Option<Duration>,
+    /// What the administrator allows plugins.
+    administration: PluginConfig,
+    /// Where components outlast a restart of the operator.
+    cache: TempDir,
 }
 
 /// An operator, on threads of its own: a test's own runtime must not be needed to stop it.
@@ -88,6 +95,8 @@ impl Operated {
             operator: None,
             line: None,
             longest_silence: None,
+            administration: PluginConfig::default(),
+            cache: tempfile::tempdir().unwrap(),
         };
         operated.grant_events().await;
         operated
@@ -115,6 +124,9 @@ impl Operated {
             operator_namespace: self.name().to_owned(),
             testkube_namespace: self.name().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
+            plugins: self.administration.clone(),
+            cache_dir: self.cache.path().to_owned(),
+            compiler: vec![env!("CARGO_BIN_EXE_operator").into(), "compile".into()],
         };
         let host = host().await;
         let kubeconfig = kubeconfig(self.cluster).await;

@@ -19,6 +19,7 @@ const PARTS: &[&str] = &[
     "cluster-role-binding.yaml",
     "role.yaml",
     "role-binding.yaml",
+    "config.yaml",
     "user-roles.yaml",
     "deployment.yaml",
     "service.yaml",

@@ -2,7 +2,7 @@
 //! no right too many.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,7 @@ fn every_object_has_known_fields_only() {
             "Role" => strict::<Role>(&object),
             "RoleBinding" => strict::<RoleBinding>(&object),
             "Deployment" => strict::<Deployment>(&object),
+            "ConfigMap" => strict::<ConfigMap>(&object),
             "Service" => strict::<Service>(&object),
             kind => panic!("nobody expects a {kind} to be installed"),
         }
@@ -78,7 +79,7 @@ fn the_operator_alone_gets_its_rights_and_there_is_no_wildcard() {
 /// What users may do ends at Experiments: nobody but the operator writes their status.
 #[test]
 fn users_get_their_rights_by_aggregation() {
-    let aggregates = |name: &str| {
+    let aggregates = |name: &str, resources: Value| {
         let role = one("ClusterRole", name);
         let labels = role["metadata"]["labels"].as_object().unwrap();
         let to = labels.keys().filter_map(|label| {
@@ -86,12 +87,23 @@ fn users_get_their_rights_by_aggregation() {
                 .strip_prefix("rbac.authorization.k8s.io/aggregate-to-")
                 .map(str::to_owned)
         });
-        assert_eq!(role["rules"][0]["resources"], json!(["experiments"]));
+        assert_eq!(role["rules"][0]["resources"], resources);
         assert_eq!(role["rules"].as_array().unwrap().len(), 1);
         to.collect::<Vec<_>>()
     };
-    assert_eq!(aggregates("testbench-viewer"), ["admin", "edit", "view"]);
-    assert_eq!(aggregates("testbench-editor"), ["admin", "edit"]);
+    let both = json!(["experiments", "phaseplugins"]);
+    assert_eq!(
+        aggregates("testbench-viewer", both),
+        ["admin", "edit", "view"]
+    );
+    let experiments = json!(["experiments"]);
+    assert_eq!(
+        aggregates("testbench-editor", experiments),
+        ["admin", "edit"]
+    );
+    // Who writes PhasePlugins decides what runs, so nobody gets that by default.
+    let plugins = json!(["phaseplugins"]);
+    assert!(aggregates("testbench-plugin-editor", plugins).is_empty());
 }
 
 /// <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
@@ -105,8 +117,18 @@ fn the_pod_is_one_that_a_restricted_namespace_takes() {
     let pod = &deployment["spec"]["template"]["spec"];
     let security = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
     assert_eq!(pod["securityContext"], security);
-    for forbidden in ["hostNetwork", "hostPID", "hostIPC", "volumes"] {
+    for forbidden in ["hostNetwork", "hostPID", "hostIPC"] {
         assert!(pod.get(forbidden).is_none(), "{forbidden}");
+    }
+    for volume in pod["volumes"].as_array().unwrap() {
+        let kinds = volume.as_object().unwrap().keys();
+        let kinds = kinds.filter(|key| *key != "name");
+        assert!(
+            kinds
+                .clone()
+                .all(|kind| kind == "configMap" || kind == "emptyDir"),
+            "{volume}"
+        );
     }
     let containers = pod["containers"].as_array().unwrap();
     assert_eq!(containers.len(), 1);

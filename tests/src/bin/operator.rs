@@ -1,6 +1,7 @@
 //! The operator as a process for tests to kill: what `testbench controller` runs, with the bundled plugins and the client of
 //! `KUBECONFIG`. One that dies after a write does so in the moment in which the API server answers it, before anybody learns of it.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +12,10 @@ use http::{Method, Request};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use rustix::process::{Signal, getpid, kill_process};
+use testbench_core::config::Config as Administration;
 use testbench_core::error::with_causes;
 use testbench_operator::client::configured;
+use testbench_operator::plugin_controller::compile::run_child;
 use testbench_operator::watch::Namespaces;
 use testbench_operator::{Options, run};
 use testbench_tests::bundled_host;
@@ -31,10 +34,24 @@ struct Arguments {
     /// With SIGKILL.
     #[arg(long, default_value_t = usize::MAX)]
     die_after_writes: usize,
+    /// What the administrator allows, as in the file.
+    #[arg(long, default_value = "")]
+    config: String,
+    #[arg(long)]
+    cache_dir: Option<PathBuf>,
 }
+
+/// How this process is told to compile a component, and nothing else.
+const COMPILE: &str = "compile";
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let [_, command, wasm, native] = arguments.as_slice()
+        && command == COMPILE
+    {
+        return ExitCode::from(run_child(Path::new(wasm), Path::new(native)));
+    }
     match operate(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,6 +69,7 @@ async fn operate(arguments: Arguments) -> Result<(), BoxError> {
         writes: writes.clone(),
     });
     let client: Client = ClientBuilder::try_from(config)?.with_layer(&mortal).build();
+    let cache = tempfile::tempdir()?;
     let options = Options {
         namespaces: arguments
             .watch_namespace
@@ -59,9 +77,14 @@ async fn operate(arguments: Arguments) -> Result<(), BoxError> {
         operator_namespace: arguments.operator_namespace,
         testkube_namespace: arguments.testkube_namespace,
         listen: ([127, 0, 0, 1], 0).into(),
+        plugins: Administration::parse(&arguments.config)?.plugins,
+        cache_dir: arguments
+            .cache_dir
+            .unwrap_or_else(|| cache.path().to_owned()),
+        compiler: vec![std::env::current_exe()?.into_os_string(), COMPILE.into()],
     };
     let mut term = signal(SignalKind::terminate())?;
-    let stopped = async {
+    let stopped = async move {
         term.recv().await;
     };
     Ok(run(options, client, bundled_host().await?, stopped).await?)

@@ -1,0 +1,249 @@
+//! Teams' own phases: they come, change, break and go while the operator runs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, PHASE_PLUGIN, TEST_WORKFLOW};
+use testbench_test_guests::ECHO;
+
+use super::{Operated, condition, experiment, get, scenarios, with_weather};
+
+/// A PhasePlugin behind `run`, in all Experiments.
+fn plugin(name: &str, spec: Value) -> Value {
+    let mut whole = json!({
+        "apiVersion": "testbench.agentic-layer.ai/v1alpha1", "kind": "PhasePlugin",
+        "metadata": {"name": name},
+        "spec": {
+            "source": {"bundled": "template"},
+            "placement": {"after": "run"},
+            "experimentSelector": {},
+        },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        whole["spec"][key] = value.clone();
+    }
+    whole
+}
+
+/// A ConfigMap that holds a component, and a PhasePlugin that names it.
+async fn component(operated: &Operated, name: &str, wasm: &[u8]) {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+        "binaryData": {"plugin.wasm": STANDARD.encode(wasm)},
+    });
+    operated.apply(map).await;
+}
+
+fn from_config_map(name: &str, settings: Value) -> Value {
+    let source = json!({"configMap": {"name": name, "key": "plugin.wasm"}});
+    plugin(name, json!({"source": source, "settings": settings}))
+}
+
+/// The names of the workflow's steps.
+fn steps(workflow: &Value) -> Vec<&str> {
+    let steps = workflow["spec"]["steps"].as_array();
+    let names = steps.into_iter().flatten();
+    names.filter_map(|step| step["name"].as_str()).collect()
+}
+
+async fn until_steps(operated: &Operated, expected: &[&str]) -> Value {
+    let what = format!("with the steps {expected:?}");
+    operated
+        .until(TEST_WORKFLOW, "weather-workflow", &what, |workflow| {
+            steps(workflow) == expected
+        })
+        .await
+}
+
+async fn until_plugin(operated: &Operated, name: &str, status: &str, reason: &str) -> Value {
+    let what = format!("Ready={status} because of {reason}");
+    operated
+        .until(PHASE_PLUGIN, name, &what, |plugin| {
+            condition(plugin, "Ready")
+                .is_some_and(|found| found["status"] == status && found["reason"] == reason)
+                && plugin["status"]["observedGeneration"] == plugin["metadata"]["generation"]
+        })
+        .await
+}
+
+const BUNDLED: [&str; 4] = ["run", "evaluate", "publish", "visualize"];
+const WITH_EXTRA: [&str; 5] = ["run", "extra", "evaluate", "publish", "visualize"];
+
+#[tokio::test]
+async fn a_phase_from_yaml_alone_comes_changes_and_goes() {
+    let operated = with_weather().await;
+    until_steps(&operated, &BUNDLED).await;
+
+    let settings = |template: &str| json!({"settings": {"template": template}});
+    operated
+        .apply(plugin("extra", settings("run-template")))
+        .await;
+    until_steps(&operated, &WITH_EXTRA).await;
+    let served = until_plugin(&operated, "extra", "True", "Serving").await;
+    assert!(
+        served["status"]["plugin"]
+            .as_str()
+            .unwrap()
+            .starts_with("template ")
+    );
+    assert_eq!(served["status"]["contract"], "0.1.0");
+    let stored = get(&operated.api(EXPERIMENT), "weather").await;
+    let phases = stored["status"]["phases"].as_array().unwrap();
+    let extra = phases
+        .iter()
+        .find(|phase| phase["name"] == "extra")
+        .unwrap();
+    let of = format!("(PhasePlugin {}/extra)", operated.name());
+    assert!(extra["plugin"].as_str().unwrap().ends_with(&of), "{extra}");
+
+    // What its settings are not is told, and the last good ones stay.
+    operated
+        .apply(plugin("extra", json!({"settings": {"timeout": "1m"}})))
+        .await;
+    let message = operated
+        .until_condition("weather", "Ready", "False", "InvalidPhases")
+        .await;
+    assert!(
+        message.contains("extra: spec.settings: expected exactly one of template, image"),
+        "{message}"
+    );
+    until_steps(&operated, &WITH_EXTRA).await;
+
+    operated
+        .apply(plugin("extra", settings("evaluate-template")))
+        .await;
+    operated
+        .until(TEST_WORKFLOW, "weather-workflow", "changed", |workflow| {
+            workflow["spec"]["steps"][1]["template"]["name"] == "evaluate-template"
+        })
+        .await;
+
+    operated
+        .delete(PHASE_PLUGIN, "extra", &DeleteParams::background())
+        .await;
+    until_steps(&operated, &BUNDLED).await;
+    // The template of `evaluate` asks for nothing that it was not given here, so the Experiment is as it was.
+    operated.until_ready("weather").await;
+}
+
+#[tokio::test]
+async fn one_that_an_experiment_names_is_missed_when_it_goes() {
+    let operated = with_weather().await;
+    let mut extra = plugin("extra", json!({"settings": {"template": "run-template"}}));
+    extra["spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("experimentSelector");
+    operated.apply(extra).await;
+    until_plugin(&operated, "extra", "True", "Serving").await;
+    let named = json!({"scenarios": scenarios("Hello"), "phases": [{"name": "extra"}]});
+    operated.apply(experiment("weather", named)).await;
+    until_steps(&operated, &WITH_EXTRA).await;
+
+    operated
+        .delete(PHASE_PLUGIN, "extra", &DeleteParams::background())
+        .await;
+    let message = operated
+        .until_condition("weather", "Ready", "False", "PhaseNotFound")
+        .await;
+    assert!(message.contains("there is no phase `extra`"), "{message}");
+    until_steps(&operated, &WITH_EXTRA).await;
+}
+
+#[tokio::test]
+async fn a_broken_update_leaves_the_last_good_one_serving_also_across_a_restart() {
+    let mut operated = with_weather().await;
+    let data = |value: &str| {
+        json!({"objects": [{
+            "key": "note", "apiVersion": "v1", "kind": "ConfigMap", "body": {"data": {"a": value}},
+        }]})
+    };
+    component(&operated, "extra", ECHO).await;
+    operated.apply(from_config_map("extra", data("one"))).await;
+    let served = until_plugin(&operated, "extra", "True", "Serving").await;
+    let good = served["status"]["lastGoodDigest"].clone();
+    assert_eq!(good, testbench_engine::digest(ECHO));
+    let maps = async |operated: &Operated| {
+        let generated = operated.generated().await;
+        generated
+            .into_iter()
+            .filter(|name| name.contains("weather-note-"))
+            .collect::<Vec<_>>()
+    };
+    operated.until_told("weather", "Generated").await;
+    operated
+        .until(EXPERIMENT, "weather", "with a note", |experiment| {
+            experiment["status"]["generatedResources"]
+                .as_array()
+                .is_some_and(|all| all.len() == 3)
+        })
+        .await;
+    assert_eq!(maps(&operated).await.len(), 1);
+
+    component(&operated, "extra", b"\0asm\x01\0\0\0").await;
+    let broken = until_plugin(&operated, "extra", "False", "NotAComponent").await;
+    let message = condition(&broken, "Ready").unwrap()["message"]
+        .as_str()
+        .unwrap();
+    assert!(message.contains("found a core module"), "{message}");
+    assert!(
+        message.contains(&format!("{} goes on serving", good.as_str().unwrap())),
+        "{message}"
+    );
+    assert_eq!(broken["status"]["lastGoodDigest"], good);
+    assert_eq!(maps(&operated).await.len(), 1);
+
+    // Not even the ConfigMap is there any more, and a restart changes nothing.
+    operated.stop_operator();
+    operated
+        .delete(CONFIG_MAP, "extra", &DeleteParams::background())
+        .await;
+    let before = operated.writes();
+    operated.start_operator().await;
+    until_plugin(&operated, "extra", "False", "ConfigMapNotFound").await;
+    assert_eq!(maps(&operated).await.len(), 1);
+    let since = operated.writes().split_off(before.len());
+    let of_experiment = since
+        .iter()
+        .filter(|write| !write.contains("/phaseplugins/") && !write.contains("/events"));
+    assert_eq!(of_experiment.count(), 0, "{since:#?}");
+
+    component(&operated, "extra", ECHO).await;
+    until_plugin(&operated, "extra", "True", "Serving").await;
+    operated.apply(from_config_map("extra", data("two"))).await;
+    let note = maps(&operated).await.remove(0);
+    let note = note.strip_prefix("ConfigMap/").unwrap();
+    operated
+        .until(CONFIG_MAP, note, "updated", |map| map["data"]["a"] == "two")
+        .await;
+}
+
+#[tokio::test]
+async fn one_that_never_served_writes_and_prunes_nothing() {
+    let operated = with_weather().await;
+    let missing = from_config_map("extra", json!({}));
+    operated.apply(missing).await;
+    let broken = until_plugin(&operated, "extra", "False", "ConfigMapNotFound").await;
+    let message = condition(&broken, "Ready").unwrap()["message"]
+        .as_str()
+        .unwrap();
+    assert!(message.contains("nothing serves meanwhile"), "{message}");
+    let message = operated
+        .until_condition("weather", "Ready", "False", "PluginUnavailable")
+        .await;
+    assert!(
+        message.contains("extra cannot serve: ConfigMap"),
+        "{message}"
+    );
+    until_steps(&operated, &BUNDLED).await;
+
+    // Without it, where its failurePolicy says so.
+    let mut ignored = from_config_map("extra", json!({}));
+    ignored["spec"]["failurePolicy"] = json!("Ignore");
+    operated.apply(ignored).await;
+    operated
+        .until_condition("weather", "Degraded", "True", "PhaseIgnored")
+        .await;
+    operated.until_ready("weather").await;
+}
