@@ -10,7 +10,9 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbench_core::yaml;
-use testbench_operator::kinds::{CONFIG_MAP, EVENT, EXPERIMENT, Kind, TEST_TRIGGER, TEST_WORKFLOW};
+use testbench_operator::kinds::{
+    CONFIG_MAP, EVENT, EXPERIMENT, Kind, PHASE_PLUGIN, TEST_TRIGGER, TEST_WORKFLOW,
+};
 use testbench_operator::rights::RIGHTS;
 use testbench_tests::control_plane::{AuditEvent, ControlPlane, poll};
 use testbench_tests::folder;
@@ -438,6 +440,13 @@ async fn it_has_the_rights_that_it_uses_and_no_others() {
             .await;
         until_healed(count).await;
     }
+    // It serves nobody here, and is told so.
+    operated.apply(tenants_plugin()).await;
+    operated
+        .until(PHASE_PLUGIN, "own", "told that it is off", |plugin| {
+            condition(plugin, "Ready").is_some_and(|ready| ready["reason"] == "TenantsDisabled")
+        })
+        .await;
     // What an earlier version called otherwise.
     let owners = get(&operated.api(TEST_WORKFLOW), "weather-workflow").await["metadata"].clone();
     for (kind, _) in objects {
@@ -488,6 +497,13 @@ async fn it_has_the_rights_that_it_uses_and_no_others() {
         BTreeSet::from([unseen]),
         "granted, never used"
     );
+}
+
+fn tenants_plugin() -> Value {
+    json!({
+        "apiVersion": PHASE_PLUGIN.api_version, "kind": PHASE_PLUGIN.kind, "metadata": {"name": "own"},
+        "spec": {"source": {"bundled": "template"}},
+    })
 }
 
 /// What no audit log shows.

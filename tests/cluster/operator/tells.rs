@@ -39,14 +39,14 @@ async fn users_hear_what_was_done_once_each() {
     let wrong = json!({"scenarios": scenarios("Hello"), "phases": [{"name": "gate"}]});
     operated.apply(experiment("wrong", wrong)).await;
     let message = operated
-        .until_condition("wrong", "Stalled", "True", "InvalidPhases")
+        .until_condition("wrong", "Stalled", "True", "PhaseNotFound")
         .await;
     assert!(message.contains("there is no phase `gate`"), "{message}");
     let told = poll(LIMIT, async || {
         let told = reasons(&operated, "wrong").await;
         (!told.is_empty()).then_some(told)
     });
-    assert_eq!(told.await.unwrap(), ["InvalidPhases"]);
+    assert_eq!(told.await.unwrap(), ["PhaseNotFound"]);
 }
 
 #[tokio::test]
