@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools control-plane demo demo-offline test test-fast lint image-check build-times
+.PHONY: help tools control-plane registry demo demo-offline test test-fast lint image-check build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
@@ -10,6 +10,8 @@ endif
 
 # What needs a real control plane is behind this feature, so that no list of tests stands here.
 CONTROL_PLANE := --features testbench-tests/control-plane
+# The same, and what needs a real registry.
+REAL_PARTS := $(CONTROL_PLANE),testbench-test-programs/real-registry
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -29,16 +31,19 @@ demo-offline: tools ## Build, and show what an Experiment becomes: no control pl
 control-plane: ## Build the real control plane that tests run on: once, 10 minutes.
 	@hack/control-plane.sh
 
-test: tools control-plane lint ## Everything that has to hold: format, lints, docs, tests.
-	cargo test --workspace $(CONTROL_PLANE)
+registry: ## Build the real registry that tests run on: once, 15 seconds.
+	@hack/registry.sh
 
-test-fast: tools lint ## The same without the tests on a real control plane.
+test: tools control-plane registry lint ## Everything that has to hold: format, lints, docs, tests.
+	cargo test --workspace $(REAL_PARTS)
+
+test-fast: tools lint ## The same without the tests on a real control plane or registry.
 	cargo test --workspace
 
 lint: tools ## Format, lints and docs alone.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets $(CONTROL_PLANE) -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(CONTROL_PLANE)
+	cargo clippy --workspace --all-targets $(REAL_PARTS) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(REAL_PARTS)
 
 image-check: tools ## Build the image's binary, and run it alone in an empty root: minutes, and not part of `test`.
 	@hack/image-check.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Says which tool is missing and how to get it; lets rustup add what rust-toolchain.toml names.
-# `hack/tools.sh go` looks for what builds the control plane, and for nothing else.
+# `hack/tools.sh go` looks for what builds the programs that tests run on, and for nothing else.
 set -euo pipefail
 
 missing=0
@@ -11,7 +11,7 @@ need() { # command, how to get it
     fi
 }
 if [ "${1:-}" = go ]; then
-    need go "Install Go, 1.21 or newer (it gets the release that tests/control-plane/go.mod names by itself): https://go.dev/dl, or without Go: make demo-offline, make test-fast"
+    need go "Install Go, 1.21 or newer (it gets the release that tests/*/go.mod name by itself): https://go.dev/dl, or without Go: make demo-offline, make test-fast"
     exit "$missing"
 fi
 need cargo "Install Rust with rustup: https://rustup.rs"

@@ -1,10 +1,10 @@
 //! Where the programs are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use testbench_test_programs::built;
 
 use super::StartError;
-use crate::folder;
 
 /// The programs of a control plane.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Programs {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS")
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from);
-        let built = built()?;
+        let built = built("control-plane.sh").map_err(|error| StartError(error.to_string()))?;
         let find = |name| find(name, assets.as_deref(), &built);
         Ok(Self {
             etcd: find("etcd")?,
@@ -30,27 +30,6 @@ impl Programs {
             kubectl: find("kubectl")?,
         })
     }
-}
-
-/// The script that builds them knows the folder; computed twice, the two would drift apart.
-fn built() -> Result<PathBuf, StartError> {
-    let script = folder("../hack/control-plane.sh");
-    let failed = |why: String| {
-        let script = script.display();
-        StartError(format!(
-            "failed to ask {script} where the programs of the control plane are: {why}"
-        ))
-    };
-    let output = Command::new(&script)
-        .arg("path")
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("{}: {stderr}", output.status)));
-    }
-    Ok(PathBuf::from(stdout.trim()))
 }
 
 fn find(name: &str, assets: Option<&Path>, built: &Path) -> Result<PathBuf, StartError> {
@@ -102,10 +81,5 @@ mod tests {
         ] {
             assert!(missing.contains(part), "{missing}");
         }
-    }
-
-    #[test]
-    fn the_script_names_a_folder() {
-        assert!(built().unwrap().is_absolute());
     }
 }
