@@ -11,7 +11,7 @@ endif
 # What needs a real control plane is behind this feature, so that no list of tests stands here.
 CONTROL_PLANE := --features testbench-tests/control-plane
 # The same, and what needs a real registry.
-REAL_PARTS := $(CONTROL_PLANE),testbench-test-programs/real-registry
+REAL_PARTS := $(CONTROL_PLANE),testbench-registry/real-registry
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
