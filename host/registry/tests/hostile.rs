@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use testbench_registry::{
-    Artifact, Client, Credentials, Digest, Error, Layer, Problem, Refusal, Rule, Rules, Timeouts,
+    Artifact, Client, Credentials, Digest, Error, Layer, Lookup, Problem, Refusal, Resolve, Rule,
+    Rules, Timeouts,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -281,6 +282,34 @@ mod addresses {
         }
     }
 
+    /// Says one thing first, and another ever after.
+    struct Rebound(AtomicU64);
+
+    impl Resolve for Rebound {
+        fn resolve<'a>(&'a self, _: &'a str) -> Lookup<'a> {
+            let address = match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => "127.0.0.1",
+                _ => "169.254.169.254",
+            };
+            Box::pin(async move { Ok(vec![address.parse().unwrap()]) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_is_checked_again() {
+        let server = Server::start(honest).await;
+        let client = client(rule(&server, "r.example", true))
+            .with_resolver(Arc::new(Rebound(AtomicU64::new(0))));
+        let reference = reference(&server.named("r.example"));
+        let manifest = client.resolve(&reference, &nobody()).await.unwrap();
+        let fetched = client.fetch(&reference, &nobody(), &manifest.layer).await;
+        let problem = fetched.unwrap_err().problem;
+        assert!(
+            matches!(problem, Problem::AddressRefused { .. }),
+            "{problem}"
+        );
+    }
+
     #[tokio::test]
     async fn of_several_addresses_the_allowed_one_is_taken() {
         let server = Server::start(honest).await;
@@ -401,6 +430,33 @@ mod who_asks {
                 .into_iter()
                 .all(|seen| seen.header("authorization") != Some(BASIC))
         );
+    }
+
+    #[tokio::test]
+    async fn a_token_service_elsewhere_has_to_be_listed() {
+        let service = Server::start(gives_tokens).await;
+        let realm = format!("http://{}/token", service.host());
+        let server = Server::start(move |seen| {
+            if seen.header("authorization") == Some("Bearer t0ken-of-alice") {
+                return honest(seen);
+            }
+            let challenge = format!("Bearer realm=\"{realm}\"");
+            reply(401, &[("WWW-Authenticate", &challenge)], b"")
+        })
+        .await;
+        let rule = Rule {
+            also: vec![service.host()],
+            ..plain(server.host())
+        };
+        let reference = reference(&server.host());
+        let manifest = client(rule).resolve(&reference, &alice()).await;
+        assert_eq!(manifest.unwrap().layer.digest, Digest::of(COMPONENT));
+        let asked = service.only("GET /token?scope=repository%3Ateam%2Fphase%3Apull ");
+        assert_eq!(asked.header("authorization"), Some(BASIC));
+        // The registry itself never sees the password.
+        for seen in server.seen() {
+            assert_ne!(seen.header("authorization"), Some(BASIC));
+        }
     }
 
     #[tokio::test]
