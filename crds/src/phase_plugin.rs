@@ -384,6 +384,9 @@ pub struct PhasePluginStatus {
     /// Digest of the component that the source gives now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// The reference into a registry as it was resolved last: by digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_reference: Option<String>,
     /// Digest of the component that serves: the newest that could be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_good_digest: Option<String>,

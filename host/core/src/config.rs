@@ -77,8 +77,8 @@ pub struct CeilingKind {
 pub struct Registry {
     /// Host, and port where it is not the usual one.
     pub host: String,
-    /// File with the certificates that sign the registry's own, in PEM; the system's where it is not set.
-    pub ca_file: Option<String>,
+    /// Certificates of the authorities that vouch for it, in PEM; the public ones where it is not set.
+    pub ca: Option<String>,
     /// HTTP without TLS.
     #[serde(default)]
     pub plain_http: bool,

@@ -28,6 +28,7 @@ use futures::channel::mpsc;
 use kube::Client;
 use testbench_core::config::PluginConfig;
 use testbench_core::pipeline::Host;
+use testbench_registry::InvalidRules;
 
 use self::experiment_controller::reconcile::Context;
 use self::experiment_controller::stores::Stores;
@@ -65,6 +66,9 @@ pub enum RunError {
     /// The cluster is not as it has to be.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
+    /// The administrator's list of registries means nothing.
+    #[error("the operator's --config file is wrong")]
+    Registries(#[from] InvalidRules),
     /// There is no place for components.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -111,6 +115,7 @@ pub async fn run(
         checked = preflight::check(&client, &namespaces) => checked?,
         () = shutdown.clone() => return Ok(()),
     }
+    let registries = plugin_controller::fetch::registries(&config)?;
     let cache = Cache::open(&cache_dir, &host.engine.native_key())?;
     let further_kinds: Vec<_> = config.ceiling.kinds.iter().map(Kind::from).collect();
     let stores = Arc::new(Stores::new(
@@ -137,6 +142,7 @@ pub async fn run(
         operator_namespace: operator_namespace.clone(),
         cache,
         compiler: Compiler::new(compiler),
+        registries,
     };
     let context = Context {
         client,

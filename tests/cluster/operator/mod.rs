@@ -9,6 +9,7 @@ mod plugins;
 mod process;
 mod proxy;
 mod references;
+mod registries;
 mod samples;
 mod tells;
 
@@ -47,6 +48,8 @@ struct Operated {
     cluster: &'static ControlPlane,
     admin: Client,
     namespace: Namespace,
+    /// Served too.
+    others: Vec<Namespace>,
     operator: Option<Operator>,
     /// What lies between the operator and the API server.
     line: Option<Proxy>,
@@ -92,6 +95,7 @@ impl Operated {
             cluster,
             admin: cluster.client().await.unwrap(),
             namespace,
+            others: Vec::new(),
             operator: None,
             line: None,
             longest_silence: None,
@@ -119,8 +123,9 @@ impl Operated {
 
     async fn start_operator(&mut self) {
         let (stop, stopped) = oneshot::channel::<()>();
+        let served = std::iter::once(&self.namespace).chain(&self.others);
         let options = Options {
-            namespaces: Namespaces::Named(vec![self.name().to_owned()]),
+            namespaces: Namespaces::Named(served.map(|one| one.name().to_owned()).collect()),
             operator_namespace: self.name().to_owned(),
             testkube_namespace: self.name().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
@@ -161,7 +166,7 @@ impl Operated {
         Api::namespaced_with(self.admin.clone(), self.name(), &kind.api_resource())
     }
 
-    /// Applies a manifest as a user would, with `metadata.name` and the rest as it says.
+    /// Applies a manifest as a user would, in this namespace where it names none.
     async fn apply(&self, manifest: Value) -> DynamicObject {
         let api = self.api_of(&manifest);
         let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
@@ -175,7 +180,12 @@ impl Operated {
         let text = |key: &str| manifest[key].as_str().unwrap();
         let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", "v1"));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
-        Api::namespaced_with(self.admin.clone(), self.name(), &resource)
+        let namespace = manifest["metadata"]["namespace"].as_str();
+        Api::namespaced_with(
+            self.admin.clone(),
+            namespace.unwrap_or(self.name()),
+            &resource,
+        )
     }
 
     async fn delete(&self, kind: Kind, name: &str, how: &DeleteParams) {

@@ -10,7 +10,7 @@ use testbench_test_guests::ECHO;
 use super::{Operated, condition, experiment, get, scenarios, with_weather};
 
 /// A PhasePlugin behind `run`, in all Experiments.
-fn plugin(name: &str, spec: Value) -> Value {
+pub(super) fn plugin(name: &str, spec: Value) -> Value {
     let mut whole = json!({
         "apiVersion": "testbench.agentic-layer.ai/v1alpha1", "kind": "PhasePlugin",
         "metadata": {"name": name},
@@ -41,13 +41,13 @@ fn from_config_map(name: &str, settings: Value) -> Value {
 }
 
 /// The names of the workflow's steps.
-fn steps(workflow: &Value) -> Vec<&str> {
+pub(super) fn steps(workflow: &Value) -> Vec<&str> {
     let steps = workflow["spec"]["steps"].as_array();
     let names = steps.into_iter().flatten();
     names.filter_map(|step| step["name"].as_str()).collect()
 }
 
-async fn until_steps(operated: &Operated, expected: &[&str]) -> Value {
+pub(super) async fn until_steps(operated: &Operated, expected: &[&str]) -> Value {
     let what = format!("with the steps {expected:?}");
     operated
         .until(TEST_WORKFLOW, "weather-workflow", &what, |workflow| {
@@ -56,7 +56,12 @@ async fn until_steps(operated: &Operated, expected: &[&str]) -> Value {
         .await
 }
 
-async fn until_plugin(operated: &Operated, name: &str, status: &str, reason: &str) -> Value {
+pub(super) async fn until_plugin(
+    operated: &Operated,
+    name: &str,
+    status: &str,
+    reason: &str,
+) -> Value {
     let what = format!("Ready={status} because of {reason}");
     operated
         .until(PHASE_PLUGIN, name, &what, |plugin| {
@@ -67,8 +72,8 @@ async fn until_plugin(operated: &Operated, name: &str, status: &str, reason: &st
         .await
 }
 
-const BUNDLED: [&str; 4] = ["run", "evaluate", "publish", "visualize"];
-const WITH_EXTRA: [&str; 5] = ["run", "extra", "evaluate", "publish", "visualize"];
+pub(super) const BUNDLED: [&str; 4] = ["run", "evaluate", "publish", "visualize"];
+pub(super) const WITH_EXTRA: [&str; 5] = ["run", "extra", "evaluate", "publish", "visualize"];
 
 #[tokio::test]
 async fn a_phase_from_yaml_alone_comes_changes_and_goes() {

@@ -57,10 +57,10 @@ impl Loader {
         self.load_file(&digest, &component, wasm.len()).await
     }
 
-    /// The plugin with this digest, as far as it is in the cache.
-    pub(super) async fn load_cached(&self, digest: &str) -> Option<Plugin> {
+    /// The plugin with this digest, or why it is none; `None` where it is not in the cache.
+    pub(super) async fn load_cached(&self, digest: &str) -> Option<Result<Plugin, PluginFailure>> {
         if let Some(known) = self.known(digest) {
-            return known.ok();
+            return Some(known);
         }
         let component = self.cache.component(digest);
         let wasm = tokio::fs::read(&component).await.ok()?;
@@ -68,7 +68,7 @@ impl Loader {
         if testbench_engine::digest(&wasm) != digest {
             return None;
         }
-        self.load_file(digest, &component, wasm.len()).await.ok()
+        Some(self.load_file(digest, &component, wasm.len()).await)
     }
 
     fn known(&self, digest: &str) -> Option<Result<Plugin, PluginFailure>> {

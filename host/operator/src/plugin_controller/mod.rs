@@ -6,7 +6,7 @@
 
 pub mod cache;
 pub mod compile;
-mod fetch;
+pub(crate) mod fetch;
 mod load;
 pub mod observed;
 pub mod outcome;
@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use kube::Client;
 use kube::runtime::controller::Action;
-use testbench_api::{BundledSource, PhasePluginSpec, PluginSource};
+use testbench_api::{BundledSource, OciSource, PhasePluginSpec, PluginSource};
 use testbench_core::config::PluginConfig;
 use testbench_core::resolve::{Lookup, ObjectRef};
 use testbench_core::slots::{CustomPhase, Registered};
@@ -46,6 +46,8 @@ use crate::work::{Worker, work};
 const CONCURRENCY: u16 = 4;
 /// How long until a PhasePlugin is looked at again although nothing happened.
 const RESYNC: Duration = Duration::from_secs(600);
+/// How often a tag is looked at where the PhasePlugin does not say.
+const POLL: Duration = Duration::from_secs(300);
 /// Longest time that looking at one may take, compiling apart.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Between two Experiments that a changed plugin concerns: they are worked on one after the other, not all at once.
@@ -67,6 +69,8 @@ pub struct PluginContext {
     pub cache: Cache,
     /// Compiles components.
     pub compiler: Compiler,
+    /// The registries that the administrator allows.
+    pub registries: testbench_registry::Client,
 }
 
 impl std::fmt::Debug for PluginContext {
@@ -75,12 +79,24 @@ impl std::fmt::Debug for PluginContext {
     }
 }
 
+/// What is known of a source.
+#[derive(Debug, Default)]
+struct Source {
+    /// Of the component.
+    digest: Option<String>,
+    /// The reference by digest.
+    resolved: Option<String>,
+    /// When it is looked at again without a change.
+    next: Option<Duration>,
+}
+
 struct Controller {
     client: Client,
     stores: Arc<Stores>,
     plugins: Arc<Plugins>,
     config: PluginConfig,
     operator_namespace: String,
+    registries: testbench_registry::Client,
     loader: Loader,
     reports: Reports,
     backoff: BackOff,
@@ -106,6 +122,7 @@ pub async fn run(
         operator_namespace,
         cache,
         compiler,
+        registries,
     } = context;
     let (listed, watched) = (stores.clone(), client.clone());
     let controller = Arc::new(Controller {
@@ -118,6 +135,7 @@ pub async fn run(
         plugins,
         config,
         operator_namespace,
+        registries,
         concerned,
     });
     let follow = watches::follow(&listed, &watched, &controller.operator_namespace, &changed);
@@ -171,7 +189,7 @@ impl Controller {
         let outcome = look.unwrap_or_else(|_elapsed| {
             let message = format!("it took longer than {} s", DEADLINE.as_secs());
             let failure = PluginFailure::transient(Step::Fetch, "FetchFailed", message);
-            self.failed(object, &observed, None, failure)
+            self.failed(object, &observed, Source::default(), failure)
         });
         self.put_in_place(&observed, &outcome);
         let reported = self
@@ -200,7 +218,7 @@ impl Controller {
         let Some(digest) = self.loader.cache().last_good(&observed.uid) else {
             return;
         };
-        let Some(plugin) = self.loader.load_cached(&digest).await else {
+        let Some(Ok(plugin)) = self.loader.load_cached(&digest).await else {
             return;
         };
         if let Ok(custom) = self.custom(object, spec, plugin) {
@@ -212,23 +230,21 @@ impl Controller {
     async fn look(&self, object: &ObjectRef, observed: &ObservedPlugin) -> PluginOutcome {
         let spec = match self.accepted(object, observed) {
             Ok(spec) => spec,
-            Err(failure) => return self.failed(object, observed, None, failure),
+            Err(failure) => return self.failed(object, observed, Source::default(), failure),
         };
         self.config_maps
             .follow(object, spec.source.config_map.as_ref());
-        let plugin = match self.plugin(object, &spec.source).await {
-            Ok(plugin) => plugin,
-            Err((digest, failure)) => return self.failed(object, observed, digest, failure),
-        };
-        let digest = plugin.digest().to_owned();
-        match self.custom(object, spec, plugin) {
+        let mut source = Source::default();
+        let plugin = self.plugin(object, &spec.source, &mut source).await;
+        match plugin.and_then(|plugin| self.custom(object, spec, plugin)) {
             Ok(custom) => PluginOutcome {
-                digest: Some(digest),
+                digest: source.digest,
+                resolved: source.resolved,
                 serving: Some(Arc::new(custom)),
                 failure: None,
-                next: None,
+                next: source.next,
             },
-            Err(failure) => self.failed(object, observed, Some(digest), failure),
+            Err(failure) => self.failed(object, observed, source, failure),
         }
     }
 
@@ -267,35 +283,58 @@ impl Controller {
         })
     }
 
+    /// What is found out on the way stands in `known`, also where it ends early.
     async fn plugin(
         &self,
         object: &ObjectRef,
         source: &PluginSource,
-    ) -> Result<Plugin, (Option<String>, PluginFailure)> {
-        if let Some(BundledSource::Template) = source.bundled {
-            let template = self.plugins.host().catalog.template().cloned();
-            return template.ok_or_else(|| {
-                let message = "this operator has no bundled template";
-                (
-                    None,
-                    PluginFailure::lasting(Step::Fetch, "TemplateMissing", message),
-                )
-            });
+        known: &mut Source,
+    ) -> Result<Plugin, PluginFailure> {
+        let PluginSource {
+            oci,
+            config_map,
+            bundled,
+        } = source;
+        let namespace = &object.namespace;
+        if let Some(source) = oci {
+            return self.in_registry(namespace, source, known).await;
         }
-        let wasm = match &source.config_map {
-            Some(source) => {
-                let namespace = &object.namespace;
-                fetch::from_config_map(&self.client, &self.config, namespace, source).await
-            }
-            None => Err(PluginFailure::lasting(
-                Step::Fetch,
-                "FetchFailed",
-                "no registry is allowed",
-            )),
-        };
-        let wasm = wasm.map_err(|failure| (None, failure))?;
-        let loaded = self.loader.load(&wasm).await;
-        loaded.map_err(|failure| (Some(testbench_engine::digest(&wasm)), failure))
+        if let Some(source) = config_map {
+            let found = fetch::from_config_map(&self.client, &self.config, namespace, source);
+            let wasm = found.await?;
+            known.digest = Some(testbench_engine::digest(&wasm));
+            return self.loader.load(&wasm).await;
+        }
+        let template = self.plugins.host().catalog.template();
+        let template = bundled.and_then(|BundledSource::Template| template.cloned());
+        known.digest = template.as_ref().map(|plugin| plugin.digest().to_owned());
+        template.ok_or_else(|| {
+            let message = "this operator has no bundled template";
+            PluginFailure::lasting(Step::Fetch, "TemplateMissing", message)
+        })
+    }
+
+    async fn in_registry(
+        &self,
+        namespace: &str,
+        source: &OciSource,
+        known: &mut Source,
+    ) -> Result<Plugin, PluginFailure> {
+        let seconds = source.poll_interval_seconds.map(u64::from);
+        // Also where it ends early: what a tag names may be corrected.
+        known.next = Some(seconds.map_or(POLL, Duration::from_secs));
+        let found = fetch::resolve(&self.client, &self.registries, namespace, source).await?;
+        if !found.may_move {
+            known.next = None;
+        }
+        known.digest = Some(found.digest.clone());
+        known.resolved = Some(found.resolved.clone());
+        // The manifest was asked for with this namespace's own credentials: what is in the cache may be used.
+        if let Some(loaded) = self.loader.load_cached(&found.digest).await {
+            return loaded;
+        }
+        let wasm = fetch::fetch(&self.registries, &found).await?;
+        self.loader.load(&wasm).await
     }
 
     fn custom(
@@ -318,7 +357,7 @@ impl Controller {
         &self,
         object: &ObjectRef,
         observed: &ObservedPlugin,
-        digest: Option<String>,
+        source: Source,
         failure: PluginFailure,
     ) -> PluginOutcome {
         let served = self.plugins.served(object, &observed.uid);
@@ -331,10 +370,11 @@ impl Controller {
             })
         });
         PluginOutcome {
-            digest,
+            digest: source.digest,
+            resolved: source.resolved,
             serving: Some(serving),
             failure: Some(failure),
-            next: None,
+            next: source.next,
         }
     }
 

@@ -12,6 +12,8 @@ use testbench_engine::LoadError;
 pub struct PluginOutcome {
     /// Digest of the component that the source gives now, where that is known.
     pub digest: Option<String>,
+    /// The reference into a registry, by digest.
+    pub resolved: Option<String>,
     /// What serves: the newest that can, which may be older than what the source gives.
     pub serving: Option<Arc<CustomPhase>>,
     /// What keeps the source's component, or the PhasePlugin as it is now, from serving.
@@ -53,6 +55,17 @@ pub const REASONS: &[&str] = &[
     "KeyNotFound",
     "InvalidContent",
     "FetchFailed",
+    "InvalidReference",
+    "RegistryNotAllowed",
+    "AddressRefused",
+    "RegistryUntrusted",
+    "Unauthorized",
+    "ArtifactNotFound",
+    "TooLarge",
+    "DigestMismatch",
+    "PullSecretForbidden",
+    "PullSecretNotFound",
+    "PullSecretInvalid",
     "NotAComponent",
     "CompileFailed",
     "ImportRefused",

@@ -20,6 +20,7 @@ pub fn next(
     if outcome.digest.is_some() {
         status.digest.clone_from(&outcome.digest);
     }
+    status.resolved_reference.clone_from(&outcome.resolved);
     if let Some(serving) = serving(outcome) {
         let plugin = &serving.plugin;
         let descriptor = plugin.descriptor();
@@ -106,6 +107,7 @@ mod tests {
     fn status(failure: Option<PluginFailure>) -> Vec<String> {
         let outcome = PluginOutcome {
             digest: None,
+            resolved: None,
             serving: None,
             failure,
             next: None,
