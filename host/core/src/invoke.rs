@@ -20,7 +20,7 @@ use crate::slots::{Assignment, Ignored, Registered};
 use crate::validate::{Data, Validated};
 
 /// The key under which the `experiment` slot's plugin emits its ConfigMap.
-const EXPERIMENT_KEY: &str = "experiment";
+pub(crate) const EXPERIMENT_KEY: &str = "experiment";
 
 /// What one phase contributed.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ fn verb(kind: FailureKind) -> &'static str {
     }
 }
 
-fn reasons(diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn reasons(diagnostics: &[Diagnostic]) -> String {
     if diagnostics.is_empty() {
         return "it gives no reason".to_owned();
     }
@@ -218,6 +218,8 @@ fn outcome(
             result: Ok(contribution),
             log,
             log_dropped,
+            written: _,
+            cost: _,
         }) => Ok(Contributed {
             phase,
             plugin: assignment.plugin.clone(),

@@ -4,6 +4,7 @@
 //! their table of contents, and [`render`] runs them over files, after [`admission`] has judged an Experiment as the API server does.
 
 pub mod admission;
+pub mod alone;
 pub mod compose;
 pub mod config;
 pub mod error;

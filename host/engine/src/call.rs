@@ -1,6 +1,7 @@
 //! One call of a plugin: a fresh Store on the guests' own threads, under limits, and gone afterwards whatever happened.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wasmtime::{Store, UpdateDeadline};
@@ -47,6 +48,19 @@ pub struct Outcome {
     pub log: Vec<LogLine>,
     /// How many lines it logged beyond that.
     pub log_dropped: u64,
+    /// The end of what it wrote to standard output and error, and logged, in the order in which it did.
+    pub written: String,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// What a call took of its [`Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// From instantiation to answer; the wait for a permit is not in it.
+    pub wall: Duration,
+    /// Bytes of memories and tables, as [`Limits::memory`] counts them.
+    pub memory: usize,
 }
 
 impl Engine {
@@ -79,11 +93,18 @@ impl Engine {
             limits,
             object_names,
         );
-        let (answer, log) = run.await?.call(Generate(request)).await?;
+        let Ran {
+            answer,
+            log,
+            written,
+            cost,
+        } = run.await?.call(Generate(request)).await?;
         Ok(Outcome {
             result: output::check(answer, limits.output)?,
             log: log.lines,
             log_dropped: log.dropped,
+            written,
+            cost,
         })
     }
 
@@ -178,10 +199,18 @@ pub(crate) struct Run {
     permit: Permit,
 }
 
+/// An answer, and what is left of the Store that gave it.
+pub(crate) struct Ran<A> {
+    pub(crate) answer: A,
+    log: Log,
+    written: String,
+    cost: Cost,
+}
+
 impl Run {
     /// Runs `export` on the guests' threads. The Store is gone when this returns: after a trap or a timeout it is poisoned, and
     /// after success the next call must not find anything of this one.
-    pub(crate) async fn call<E: Export>(self, export: E) -> Result<(E::Answer, Log), CallError> {
+    pub(crate) async fn call<E: Export>(self, export: E) -> Result<Ran<E::Answer>, CallError> {
         let Self {
             engine,
             component,
@@ -191,24 +220,34 @@ impl Run {
         } = self;
         engine.inner.calls.fetch_add(1, Ordering::Relaxed);
         let task = async move {
+            let start = Instant::now();
             let answer = tokio::time::timeout(
                 limits.wall,
                 instantiate_and_call(&component, &mut store, export),
             )
             .await;
-            let (stderr, log) = (
-                store.data().stderr_tail(),
+            let cost = Cost {
+                wall: start.elapsed(),
+                memory: limits.memory - store.data().memory.left(),
+            };
+            let (written, log) = (
+                store.data().written(),
                 std::mem::take(&mut store.data_mut().log),
             );
             // The slot first, then the right to take it.
             drop(store);
             drop(permit);
             match answer {
-                Ok(Ok(answer)) => Ok((answer, log)),
-                Ok(Err(error)) => Err(CallError::from_wasmtime(&error, &limits, stderr)),
+                Ok(Ok(answer)) => Ok(Ran {
+                    answer,
+                    log,
+                    written,
+                    cost,
+                }),
+                Ok(Err(error)) => Err(CallError::from_wasmtime(&error, &limits, written)),
                 Err(_elapsed) => Err(CallError::WallLimit {
                     limit: limits.wall,
-                    stderr,
+                    stderr: written,
                 }),
             }
         };

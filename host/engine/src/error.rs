@@ -74,7 +74,7 @@ pub enum CallError {
     CpuLimit {
         /// The limit.
         limit: Duration,
-        /// The end of what it wrote to standard error.
+        /// The end of what it wrote to standard output and error, and logged.
         stderr: String,
     },
     /// It took too long, whatever it did.
@@ -82,7 +82,7 @@ pub enum CallError {
     WallLimit {
         /// The limit.
         limit: Duration,
-        /// The end of what it wrote to standard error.
+        /// The end of what it wrote to standard output and error, and logged.
         stderr: String,
     },
     /// It wanted too much memory.
@@ -90,7 +90,7 @@ pub enum CallError {
     MemoryLimit {
         /// The limit, in bytes.
         limit: usize,
-        /// The end of what it wrote to standard error.
+        /// The end of what it wrote to standard output and error, and logged.
         stderr: String,
     },
     /// It answered too much.
@@ -112,7 +112,7 @@ pub enum CallError {
     Trap {
         /// What wasmtime says.
         cause: String,
-        /// The end of what it wrote to standard error.
+        /// The end of what it wrote to standard output and error, and logged.
         stderr: String,
     },
     /// The host failed, not the plugin.

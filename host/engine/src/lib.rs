@@ -19,7 +19,7 @@ mod permits;
 mod sandbox;
 mod text;
 
-pub use self::call::{Call, Outcome};
+pub use self::call::{Call, Cost, Outcome};
 pub use self::contract::{
     Contribution, Descriptor, Diagnostic, Failure, FailureKind, Gvk, LogLevel, LogLine, Manifest,
     Severity, is_object_key, literal,

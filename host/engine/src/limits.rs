@@ -44,7 +44,8 @@ pub(crate) const MAX_TABLE_ELEMENTS: usize = 65_536;
 /// Memories, tables and core instances of one call; runtimes of other languages bring several modules.
 pub(crate) const MAX_MEMORIES: usize = 8;
 pub(crate) const MAX_TABLES: usize = 16;
-pub(crate) const MAX_INSTANCES: usize = 32;
+/// A Python component with stubs in place of WASI has 38.
+pub(crate) const MAX_INSTANCES: usize = 64;
 
 /// The memory limit was reached. Raised as an error so that it ends the call: a guest that only sees `memory.grow` fail traps
 /// somewhere else, and looks guilty of something else.
@@ -66,6 +67,11 @@ pub(crate) struct MemorySum {
 impl MemorySum {
     pub(crate) fn new(limit: usize) -> Self {
         Self { left: limit }
+    }
+
+    /// Bytes that may still be taken.
+    pub(crate) fn left(&self) -> usize {
+        self.left
     }
 
     fn take(&mut self, bytes: usize) -> Result<bool, Error> {

@@ -47,6 +47,7 @@ pub struct Plugin {
 pub(crate) struct Loaded {
     pub(crate) digest: String,
     pub(crate) size: usize,
+    pub(crate) imports: Vec<String>,
     pub(crate) descriptor: Descriptor,
     pub(crate) component: PhasePluginPre<State>,
 }
@@ -71,6 +72,12 @@ impl Plugin {
     #[must_use]
     pub fn size(&self) -> usize {
         self.loaded.size
+    }
+
+    /// The interfaces that it imports, of the contract and of WASI, each with its version.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.loaded.imports
     }
 
     /// What it says of itself.
@@ -99,6 +106,8 @@ impl Engine {
         digest: String,
         size: usize,
     ) -> Result<Plugin, LoadError> {
+        let imports = self.imports(component);
+        imports.iter().try_for_each(|name| check_import(name))?;
         let component = self.link(component)?;
         let described = self
             .describe(&component, &digest)
@@ -109,6 +118,7 @@ impl Engine {
             loaded: Arc::new(Loaded {
                 digest,
                 size,
+                imports,
                 descriptor,
                 component,
             }),
@@ -124,10 +134,15 @@ impl Engine {
             .map_err(|error| LoadError::Compile(format!("{error:#}")))
     }
 
+    fn imports(&self, component: &Component) -> Vec<String> {
+        let kind = component.component_type();
+        kind.imports(&self.inner.wasmtime)
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
     fn link(&self, component: &Component) -> Result<PhasePluginPre<State>, LoadError> {
         let kind = component.component_type();
-        let mut imports = kind.imports(&self.inner.wasmtime);
-        imports.try_for_each(|(name, _)| check_import(name))?;
         let exports: Vec<_> = kind
             .exports(&self.inner.wasmtime)
             .map(|(name, _)| name.to_owned())
@@ -157,8 +172,7 @@ impl Engine {
             Limits::default(),
             names,
         );
-        let (described, _log) = run.await?.call(Describe).await?;
-        Ok(described)
+        Ok(run.await?.call(Describe).await?.answer)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) const MAX_RANDOM: u64 = 64 << 10;
 pub(crate) const WALL_CLOCK: Duration = Duration::from_secs(1_704_067_200);
 /// Step of the monotonic clock at each reading, so that a busy wait ends.
 pub(crate) const CLOCK_STEP: u64 = 1_000_000;
-/// What is kept of the guest's standard error, from its end.
+/// What is kept of what the guest wrote and logged, from its end.
 pub(crate) const STDERR_TAIL: usize = 4 << 10;
 pub(crate) const MAX_LOG_LINES: usize = 64;
 pub(crate) const MAX_LOG_LINE: usize = 1 << 10;
@@ -42,7 +42,7 @@ pub(crate) const MAX_LOG_LINE: usize = 1 << 10;
 pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
-    stderr: Tail,
+    written: Tail,
     object_names: ObjectNames,
     pub(crate) memory: MemorySum,
     pub(crate) log: Log,
@@ -58,11 +58,11 @@ pub(crate) struct Log {
 
 impl State {
     pub(crate) fn new(memory: usize, object_names: ObjectNames) -> Self {
-        let stderr = Tail::default();
+        let written = Tail::default();
         let clock = SteppingClock::default();
         let wasi = WasiCtx::builder()
-            .stdout(stderr.clone())
-            .stderr(stderr.clone())
+            .stdout(written.clone())
+            .stderr(written.clone())
             .secure_random(ChaCha8Rng::seed_from_u64(1))
             .insecure_random(ChaCha8Rng::seed_from_u64(2))
             .insecure_random_seed(3)
@@ -78,7 +78,7 @@ impl State {
         Self {
             wasi,
             table,
-            stderr,
+            written,
             object_names,
             memory: MemorySum::new(memory),
             log: Log::default(),
@@ -86,9 +86,9 @@ impl State {
         }
     }
 
-    /// The end of what the guest wrote to standard output and error.
-    pub(crate) fn stderr_tail(&self) -> String {
-        self.stderr.text()
+    /// The end of what the guest wrote to standard output and error, and logged.
+    pub(crate) fn written(&self) -> String {
+        self.written.text()
     }
 }
 
@@ -117,6 +117,9 @@ impl types::Host for State {}
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
+        let message = clean(&message, MAX_LOG_LINE);
+        // The last words before a trap, in whichever way they were said.
+        self.written.push(format!("{message}\n").as_bytes());
         if self.log.lines.len() == MAX_LOG_LINES {
             self.log.dropped += 1;
             return Ok(());
@@ -127,10 +130,7 @@ impl host::Host for State {
             host::Level::Warn => LogLevel::Warn,
             host::Level::Error => LogLevel::Error,
         };
-        self.log.lines.push(LogLine {
-            level,
-            message: clean(&message, MAX_LOG_LINE),
-        });
+        self.log.lines.push(LogLine { level, message });
         Ok(())
     }
 

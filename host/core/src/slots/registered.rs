@@ -102,7 +102,7 @@ impl Registered {
         })
     }
 
-    pub(super) fn refuse_settings(&self, settings: &Map<String, Value>) -> Vec<Violation> {
+    pub(crate) fn refuse_settings(&self, settings: &Map<String, Value>) -> Vec<Violation> {
         let settings = Value::Object(settings.clone());
         let schema = &self.plugin.descriptor().settings_schema;
         self.settings

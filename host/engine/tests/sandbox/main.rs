@@ -209,6 +209,24 @@ async fn an_answer_that_breaks_the_contract_is_refused_naming_the_part() {
 }
 
 #[tokio::test]
+async fn what_a_plugin_said_last_stands_in_its_error_and_beside_its_answer() {
+    let says = format!("(call $log (i32.const 1) (i32.const {DATA}) (i32.const 5))");
+    let guest = Guest::new(&says).data("hello");
+    let outcome = run(&guest).await.unwrap();
+    assert_eq!(outcome.written, "hello");
+    let error = fails(&guest.with_body(&format!("{says} unreachable"))).await;
+    assert!(error.to_string().ends_with("it wrote: hello"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_is_charged_for_the_memory_that_it_takes() {
+    let cost = async |body: &str| run(&Guest::new(body)).await.unwrap().cost;
+    let before = cost("").await.memory;
+    let after = cost("(drop (memory.grow (i32.const 16)))").await.memory;
+    assert_eq!(after - before, 16 << 16);
+}
+
+#[tokio::test]
 async fn a_huge_log_is_cut_and_counted() {
     let body = format!(
         "(local $i i32)
