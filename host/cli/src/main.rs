@@ -4,6 +4,7 @@ mod compile;
 mod config;
 mod controller;
 mod crd;
+mod plugin;
 mod plugins;
 mod render;
 
@@ -17,7 +18,7 @@ use testbench_core::error::with_causes;
 enum Verdict {
     /// 0: everything is well.
     Good,
-    /// 1: an Experiment is invalid.
+    /// 1: an Experiment is invalid, or a plugin does not do what its cases expect.
     Invalid,
 }
 
@@ -40,6 +41,7 @@ enum Command {
     Compile(compile::Args),
     Controller(controller::Args),
     Render(render::Args),
+    Plugin(plugin::Args),
     /// Print the CustomResourceDefinitions.
     Crd,
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => return compile::run(&args),
         Command::Controller(args) => controller::run(args),
         Command::Render(args) => render::run(args),
+        Command::Plugin(args) => plugin::run(args),
         Command::Crd => crd::run(),
     };
     match verdict {
@@ -65,4 +68,14 @@ fn main() -> ExitCode {
 /// Makes any error one of a command.
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandError {
     CommandError(error.into())
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), CommandError> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(failed),
+    }
 }

@@ -1,4 +1,4 @@
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -173,11 +173,7 @@ fn print(objects: Vec<&serde_json::Value>, output: Output) -> Result<(), Command
             serde_json::to_string_pretty(&list).map_err(failed)? + "\n"
         }
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(failed),
-    }
+    crate::print(&text)
 }
 
 fn read_all(names: &[PathBuf]) -> Result<Vec<Source>, CommandError> {

@@ -179,6 +179,12 @@ impl Step {
             .field("shell", script.into())
     }
 
+    /// A step that runs a command in an image, without a shell between: an argument arrives whole, whatever is in it.
+    pub fn command(image: &str, command: &[&str], args: &[&str]) -> Self {
+        let run = json!({"image": image, "command": command, "args": args});
+        Self(Map::new()).field("run", run)
+    }
+
     /// Names the step. One that stands alone needs none.
     pub fn name(self, name: &str) -> Self {
         self.field("name", name.into())
@@ -216,6 +222,7 @@ mod tests {
                     .timeout("5m"),
             )
             .step(Step::shell("busybox", "true").name("b"))
+            .step(Step::command("busybox", &["echo"], &["x"]).name("c"))
             .env(EnvVar::value("A", "1"))
             .env(EnvVar::from_config_map("B", "map", "key"))
             .file("/a", "text")
@@ -234,6 +241,7 @@ mod tests {
         let steps = json!([
             {"template": {"name": "a", "config": {"x": 1, "y": "2"}}, "timeout": "5m"},
             {"name": "b", "container": {"image": "busybox"}, "shell": "true"},
+            {"name": "c", "run": {"image": "busybox", "command": ["echo"], "args": ["x"]}},
         ]);
         assert_eq!(
             contribution.to_json(),
