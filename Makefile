@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools control-plane registry demo demo-offline test test-fast lint image-check build-times
+.PHONY: help tools languages control-plane registry demo demo-offline test test-fast lint image-check build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
@@ -8,10 +8,9 @@ ifneq ($(NEIGHBOUR_CRDS),)
 export NEIGHBOUR_CRDS
 endif
 
-# What needs a real control plane is behind this feature, so that no list of tests stands here.
+# What needs a real control plane or registry, Node.js or Python is behind these features, so that no list of tests stands here.
 CONTROL_PLANE := --features testbench-tests/control-plane
-# The same, and what needs a real registry.
-REAL_PARTS := $(CONTROL_PLANE),testbench-registry/real-registry
+ALL := $(CONTROL_PLANE),testbench-registry/real-registry,testbench-cli/languages
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -34,16 +33,20 @@ control-plane: ## Build the real control plane that tests run on: once, 10 minut
 registry: ## Build the real registry that tests run on: once, 15 seconds.
 	@hack/registry.sh
 
-test: tools control-plane registry lint ## Everything that has to hold: format, lints, docs, tests.
-	cargo test --workspace $(REAL_PARTS)
+languages: ## Install what builds components in JavaScript and Python: once, 110 MB, a few seconds.
+	@hack/languages.sh javascript >/dev/null
+	@hack/languages.sh python >/dev/null
 
-test-fast: tools lint ## The same without the tests on a real control plane or registry.
+test: tools control-plane registry languages lint ## Everything that has to hold: format, lints, docs, tests.
+	cargo test --workspace $(ALL)
+
+test-fast: tools lint ## The same without real control plane and registry, and without plugins in JavaScript and Python.
 	cargo test --workspace
 
 lint: tools ## Format, lints and docs alone.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets $(REAL_PARTS) -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(REAL_PARTS)
+	cargo clippy --workspace --all-targets $(ALL) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(ALL)
 
 image-check: tools ## Build the image's binary, and run it alone in an empty root: minutes, and not part of `test`.
 	@hack/image-check.sh

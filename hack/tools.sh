@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Says which tool is missing and how to get it; lets rustup add what rust-toolchain.toml names.
-# `hack/tools.sh go` looks for what builds the programs that tests run on, and for nothing else.
+# `hack/tools.sh go` looks for what builds the programs that tests run on, and for nothing else; `javascript` and `python` for what builds
+# components.
 set -euo pipefail
 
 missing=0
@@ -12,6 +13,19 @@ need() { # command, how to get it
 }
 if [ "${1:-}" = go ]; then
     need go "Install Go, 1.21 or newer (it gets the release that tests/*/go.mod name by itself): https://go.dev/dl, or without Go: make demo-offline, make test-fast"
+    exit "$missing"
+fi
+if [ "${1:-}" = javascript ]; then
+    need node "Install Node.js, 18 or newer: https://nodejs.org, or leave other languages out: make test-fast"
+    need npm "It comes with Node.js: https://nodejs.org, or leave other languages out: make test-fast"
+    exit "$missing"
+fi
+if [ "${1:-}" = python ]; then
+    need python3 "Install Python, 3.10 or newer: https://www.python.org, or leave other languages out: make test-fast"
+    if [ "$missing" = 0 ] && ! python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        echo "missing: Python 3.10 or newer with venv, found $(python3 --version). For example: apt-get install python3-venv" >&2
+        missing=1
+    fi
     exit "$missing"
 fi
 need cargo "Install Rust with rustup: https://rustup.rs"

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testbench_guest_build::main(&["testbench-guest-echo"])
+    testbench_guest_build::main(&["testbench-guest-echo", "testbench-example-red-team"])
 }

@@ -267,6 +267,9 @@ fn whole_input(keys: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Stri
         .filter(|key| !input.contains_key(*key))
         .cloned()
         .collect();
+    // What a host always sends to those who ask.
+    input.insert("env".to_owned(), json!([]));
+    input.insert("suspend".to_owned(), json!(false));
     let unknown: Vec<_> = unknown_inputs(&added)
         .into_iter()
         .map(|key| {
@@ -281,6 +284,18 @@ fn whole_input(keys: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Stri
         return Err(unknown);
     }
     input.extend(keys.clone());
+    let wanted = if input["mode"] == "dataset" {
+        (
+            "dataset",
+            json!({"url": "https://example.org/dataset.json"}),
+        )
+    } else {
+        (
+            "scenarios",
+            json!([{"name": "greeting", "steps": [{"input": "Hello"}]}]),
+        )
+    };
+    input.entry(wanted.0).or_insert(wanted.1);
     let placement = placement(&input);
     let config_map = placement.object_name(&PluginIdentity::Bundled, EXPERIMENT_KEY);
     input.insert("workflowName".to_owned(), placement.workflow_name().into());
@@ -395,6 +410,11 @@ mod tests {
         assert_eq!(whole["configMapName"], "weather-experiment");
         assert_eq!(whole["mode"], "inline");
         assert_eq!(whole["suspend"], true);
+        assert_eq!(whole["env"], json!([]));
+        assert_eq!(whole["scenarios"][0]["name"], "greeting");
+        assert!(!whole.contains_key("dataset"));
+        let of_dataset = input(json!({"mode": "dataset"})).unwrap();
+        assert!(of_dataset.contains_key("dataset") && !of_dataset.contains_key("scenarios"));
     }
 
     #[test]

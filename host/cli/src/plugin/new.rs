@@ -45,7 +45,7 @@ impl Language {
     fn next(self) -> &'static str {
         match self {
             Self::Rust => "cargo test && cargo plugin && testbench plugin test",
-            Self::Javascript => "npm ci && npm test",
+            Self::Javascript => "npm install && npm test",
             Self::Python => "make test",
         }
     }

@@ -125,6 +125,9 @@ mod tests {
     fn texts(folder: &Path, texts_of: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.ends_with("__pycache__") {
+                continue;
+            }
             if path.is_dir() {
                 texts(&path, texts_of);
             } else {

@@ -31,14 +31,10 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CommandError> {
         component,
         bless,
     } = args;
-    let component = component.map_or_else(|| built_in(&dir), Ok)?;
-    if let Some(newer) = newer_source(&dir, &component) {
-        eprintln!(
-            "warning: {} is newer than {}: build first",
-            newer.display(),
-            component.display()
-        );
-    }
+    let component = match component {
+        Some(named) => named,
+        None => found(&dir)?,
+    };
     let cases = RequestCases::below(&dir.join("cases")).map_err(failed)?;
     let plugin = load(&component).await?;
     let mode = if bless { Mode::Bless } else { Mode::Check };
@@ -55,6 +51,18 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CommandError> {
     let done = if bless { "written" } else { "as expected" };
     println!("{all} cases {done} ({component})");
     Ok(Verdict::Good)
+}
+
+fn found(project: &Path) -> Result<PathBuf, CommandError> {
+    let component = built_in(project)?;
+    if let Some(newer) = newer_source(project, &component) {
+        eprintln!(
+            "warning: {} is newer than {}: build first",
+            newer.display(),
+            component.display()
+        );
+    }
+    Ok(component)
 }
 
 /// A source of the project that the component cannot hold yet.
