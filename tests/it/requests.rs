@@ -5,29 +5,29 @@ use std::path::Path;
 
 use testbench_core::alone::Subject;
 use testbench_engine::{Engine, EngineOptions};
-use testbench_testkit::{CaseError, Mode, RequestCases};
+use testbench_testkit::{CaseError, Mode, RequestCases, check_plugin};
 use testbench_tests::folder;
 
 async fn echo() -> Subject {
-    subject(testbench_test_guests::ECHO).await
-}
-
-async fn subject(wasm: &[u8]) -> Subject {
     let engine = Engine::new(EngineOptions::default()).unwrap();
-    let plugin = engine.load(wasm).await.unwrap();
+    let plugin = engine.load(testbench_test_guests::ECHO).await.unwrap();
     Subject::new(engine, plugin).unwrap()
 }
 
+/// As a plugin's own test would run them.
 #[tokio::test]
 async fn the_example_in_rust_does_what_its_cases_say() {
-    let cases = RequestCases::below(&folder("../plugins/examples/red-team/cases")).unwrap();
-    let plugin = subject(testbench_test_guests::RED_TEAM).await;
-    let mismatches = cases.run(&plugin, Mode::from_env()).await.unwrap();
-    let differences: String = mismatches.iter().map(ToString::to_string).collect();
+    let folder_of_component = tempfile::tempdir().unwrap();
+    let component = folder_of_component.path().join("red_team.wasm");
+    fs::write(&component, testbench_test_guests::RED_TEAM).unwrap();
+    let cases = folder("../plugins/examples/red-team/cases");
+    let differences = check_plugin(&component, &cases).await.unwrap();
     assert!(
-        mismatches.is_empty(),
-        "{differences}\nif that is meant, run\n\n    BLESS=1 cargo test -p testbench-tests example\n"
+        differences.is_empty(),
+        "{differences}if that is meant, run\n\n    BLESS=1 cargo test -p testbench-tests example\n"
     );
+    let wrong = check_plugin(&component, folder_of_component.path()).await;
+    assert!(matches!(wrong, Err(CaseError::None { .. })), "{wrong:?}");
 }
 
 /// What differs when `request` is the only case in `folder`.

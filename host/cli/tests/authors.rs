@@ -169,6 +169,64 @@ fn what_is_no_plugin_or_no_project_is_said_with_what_to_do() {
     }
 }
 
+/// The example names the image itself: a plugin sees no file of this repository.
+#[test]
+fn the_gate_runs_in_the_image_of_the_phases() {
+    let read = |file: &str| fs::read_to_string(repository().join(file)).unwrap();
+    let images = read("deploy/images.env");
+    let image = images
+        .lines()
+        .find_map(|line| line.strip_prefix("PHASES_IMAGE="))
+        .unwrap();
+    assert!(
+        read("plugins/examples/gate/plugin.py").contains(&format!("IMAGE = \"{image}\"")),
+        "plugins/examples/gate/plugin.py: expected {image}"
+    );
+}
+
+/// What the step of the example `notification` does in a shell, with a curl that only says what it was given.
+#[test]
+fn a_notification_reaches_curl_whole_and_names_what_is_missing() {
+    let case = "plugins/examples/notification/cases/every-setting/expected.yaml";
+    let expected = fs::read_to_string(repository().join(case)).unwrap();
+    let contribution = &testbench_core::yaml::parse(&expected).unwrap()[0].value;
+    let run = &contribution["workflow"]["steps"][0]["run"];
+    let script = run["shell"].as_str().unwrap();
+
+    let bin = tempfile::tempdir().unwrap();
+    let curl = bin.path().join("curl");
+    fs::write(
+        &curl,
+        "#!/bin/sh\nfor last; do :; done\nprintf '%s|' \"$last\" \"$@\"\n",
+    )
+    .unwrap();
+    fs::set_permissions(&curl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let shell = |url: Option<&str>| {
+        let mut command = Command::new("sh");
+        let path = format!("{}:/usr/bin:/bin", bin.path().display());
+        command.args(["-c", script]).env_clear().env("PATH", path);
+        for variable in run["env"].as_array().unwrap() {
+            let text = |key: &str| variable[key].as_str().unwrap().to_owned();
+            command.env(text("name"), text("value"));
+        }
+        if let Some(url) = url {
+            command.env("CHAT", url);
+        }
+        said(command)
+    };
+    let (said, code) = shell(Some("https://chat.example/a b?$(c)"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("https://chat.example/a b?$(c)|"), "{said}");
+    let body = run["env"][1]["value"].as_str().unwrap();
+    assert!(said.contains(&format!("|--data|{body}|")), "{said}");
+
+    let (said, code) = shell(None);
+    assert_eq!(
+        (said.as_str(), code),
+        ("notification: the variable CHAT is not set\n", Some(1))
+    );
+}
+
 #[cfg(feature = "languages")]
 mod languages {
     use std::sync::Mutex;

@@ -136,6 +136,16 @@ mod tests {
         }
     }
 
+    /// Typed bindings that lack a key of the input would hide it from an author.
+    #[test]
+    fn the_types_for_javascript_name_every_key_of_the_input() {
+        let types = include_str!("../../../../plugins/sdk-javascript/testbench.d.ts");
+        for key in testbench_core::invoke::input_keys() {
+            assert!(types.contains(&format!("  | \"{key}\"")), "{key}");
+            assert!(types.contains(&format!("  {key}?: ")), "{key}");
+        }
+    }
+
     /// The SDK's manifest in a project has no workspace to take versions from.
     #[test]
     fn the_sdk_depends_on_the_same_in_a_project_as_here() {
@@ -148,6 +158,8 @@ mod tests {
                 .find(|line| line.starts_with(&format!("{name} = ")));
             line.and_then(|line| line.split("version = \"").nth(1)?.split('"').next())
         };
+        let own_version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+        assert!(copy.contains(&own_version), "expected {own_version}");
         let dependencies = sdk.split("[dependencies]").nth(1).unwrap();
         let names = dependencies
             .lines()
