@@ -15,18 +15,18 @@ async fn echo() -> Subject {
 }
 
 /// As a plugin's own test would run them.
-#[tokio::test]
-async fn the_example_in_rust_does_what_its_cases_say() {
+#[test]
+fn the_example_in_rust_does_what_its_cases_say() {
     let folder_of_component = tempfile::tempdir().unwrap();
     let component = folder_of_component.path().join("red_team.wasm");
     fs::write(&component, testbench_test_guests::RED_TEAM).unwrap();
     let cases = folder("../plugins/examples/red-team/cases");
-    let differences = check_plugin(&component, &cases).await.unwrap();
+    let differences = check_plugin(&component, &cases).unwrap();
     assert!(
         differences.is_empty(),
         "{differences}if that is meant, run\n\n    BLESS=1 cargo test -p testbench-tests example\n"
     );
-    let wrong = check_plugin(&component, folder_of_component.path()).await;
+    let wrong = check_plugin(&component, folder_of_component.path());
     assert!(matches!(wrong, Err(CaseError::None { .. })), "{wrong:?}");
 }
 

@@ -286,10 +286,51 @@ mod languages {
         said(command)
     }
 
-    fn replace(file: &Path, from: &str, to: &str) {
-        let text = fs::read_to_string(file).unwrap();
-        assert!(text.contains(from), "{from}");
-        fs::write(file, text.replace(from, to)).unwrap();
+    /// What the plugins of `tests/exercise/` answer to each value of their setting `be`: they use all of their SDK.
+    const EXERCISED: &[(&str, &str, &str)] = &[
+        (
+            "{}",
+            "expected.yaml",
+            include_str!("exercise/expected.yaml"),
+        ),
+        (
+            "{be: rejected}",
+            "error.txt",
+            "rejected: not this (No) at /settings/be\n",
+        ),
+        ("{be: waiting}", "error.txt", "waiting: not yet (Later)\n"),
+    ];
+
+    /// Puts the exercise of a language, with its cases and one that breaks it, in place of the phase of a new project.
+    fn exercise(project: &Path, plugin: &str) {
+        let source = repository().join("host/cli/tests/exercise").join(plugin);
+        fs::write(project.join(plugin), fs::read_to_string(source).unwrap()).unwrap();
+        let cases = project.join("cases");
+        fs::remove_dir_all(&cases).unwrap();
+        let case = |name: &str, settings: &str| {
+            let folder = cases.join(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(
+                folder.join("request.yaml"),
+                format!("settings: {settings}\n"),
+            )
+            .unwrap();
+            folder
+        };
+        for (i, (settings, file, expected)) in EXERCISED.iter().enumerate() {
+            fs::write(case(&format!("{i}"), settings).join(file), expected).unwrap();
+        }
+        case("broken", "{be: broken}");
+    }
+
+    /// Only the case that breaks it differs, and says all that is known of it.
+    fn check_exercised((said, code): (String, Option<i32>), of_defect: &[&str]) {
+        assert_ne!(code, Some(0), "{said}");
+        assert!(said.contains("1 of 4 cases differ"), "{said}");
+        let everywhere = ["./cases/broken:", "logged", r#"printed {"as":["json"]}"#];
+        for part in everywhere.iter().chain(of_defect) {
+            assert!(said.contains(part), "{part}: {said}");
+        }
     }
 
     #[test]
@@ -299,20 +340,9 @@ mod languages {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("3 cases as expected"), "{said}");
 
-        replace(
-            &project.join("plugin.js"),
-            "const text =",
-            "console.warn({ seen: message }); input.gone.further();\n    const text =",
-        );
-        let (said, code) = npm_test(&project);
-        assert_ne!(code, Some(0), "{said}");
-        for part in [
-            "cannot read property 'further' of undefined",
-            "plugin.js:",
-            r#"{"seen":"Done."}"#,
-        ] {
-            assert!(said.contains(part), "{part}: {said}");
-        }
+        exercise(&project, "plugin.js");
+        let stack = ["cannot read property 'further' of undefined", "plugin.js:"];
+        check_exercised(npm_test(&project), &stack);
     }
 
     #[test]
@@ -322,21 +352,13 @@ mod languages {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("3 cases as expected"), "{said}");
 
-        replace(
-            &project.join("plugin.py"),
-            "    text = f",
-            "    request.input[\"gone\"]\n    text = f",
-        );
-        let (said, code) = make_test(&project);
-        assert_ne!(code, Some(0), "{said}");
-        for part in [
+        exercise(&project, "plugin.py");
+        let traceback = [
             "Traceback (most recent call last):",
             "plugin.py\", line",
             "KeyError: 'gone'",
-            "saying Done.",
-        ] {
-            assert!(said.contains(part), "{part}: {said}");
-        }
+        ];
+        check_exercised(make_test(&project), &traceback);
     }
 
     #[test]

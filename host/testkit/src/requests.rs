@@ -128,23 +128,25 @@ pub async fn load(engine: &Engine, file: &Path) -> Result<Subject, CaseError> {
 ///
 /// ```no_run
 /// # use std::path::Path;
-/// #[tokio::test]
-/// async fn cases() {
+/// #[test]
+/// fn the_component_does_what_its_cases_say() {
 ///     let component = Path::new("target/wasm32-wasip2/release/my_phase.wasm");
-///     let found = testbench_testkit::check_plugin(component, Path::new("cases")).await.unwrap();
+///     let found = testbench_testkit::check_plugin(component, Path::new("cases")).unwrap();
 ///     assert!(found.is_empty(), "{found}if that is meant, run the test again with BLESS=1");
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// # Errors
 ///
 /// Where the component does not load, or a case cannot be run at all.
-pub async fn check_plugin(file: &Path, cases: &Path) -> Result<String, CaseError> {
+pub fn check_plugin(file: &Path, cases: &Path) -> Result<String, CaseError> {
+    let cases = RequestCases::below(cases)?;
     let engine = Engine::new(EngineOptions::default())?;
-    let plugin = load(&engine, file).await?;
-    let mismatches = RequestCases::below(cases)?
-        .run(&plugin, Mode::from_env())
-        .await?;
+    let mismatches = futures::executor::block_on(async {
+        let plugin = load(&engine, file).await?;
+        cases.run(&plugin, Mode::from_env()).await
+    })?;
     Ok(mismatches
         .iter()
         .map(|mismatch| format!("{mismatch}\n"))

@@ -2,7 +2,8 @@
 //!
 //! A phase is a pure function: from an Experiment and its settings to a piece of a Testkube workflow, and perhaps objects of
 //! its own. Implement [`Phase`], name the type in [`export_phase!`], build for `wasm32-wasip2`, and the result is a
-//! component that the host runs in a sandbox.
+//! component that the host runs in a sandbox. `testbench plugin new NAME --lang rust` starts a project in which all of this is set
+//! up, `testbench plugin test` calls the component as a cluster would.
 //!
 //! This phase prints a greeting and the number of the run:
 //!
@@ -53,6 +54,33 @@
 //!
 //! A plugin asks for what it needs of the Experiment by [`Descriptor::inputs`]; [`Input`] lists what there is. What the
 //! user should know goes into a diagnostic ([`Contribution::warning`]); what cannot be served is a [`Failure`].
+//!
+//! # Text
+//!
+//! Testkube evaluates `{{ … }}` in every string of a workflow. That is how a plugin uses expressions, and why text that it was
+//! given goes through [`literal`]. A shell evaluates its script: text that somebody typed is never part of one, but a whole
+//! variable ([`EnvVar`]) or a whole argument ([`Step::command`]). What a file gets from a ConfigMap is evaluated by nobody
+//! ([`Contribution::file_from_config_map`]), so that is the way of large text.
+//!
+//! # Objects
+//!
+//! An object has a key; its name is the host's ([`object_name`]), as are namespace, owner and labels:
+//!
+//! ```
+//! use serde_json::json;
+//! use testbench_plugin_sdk::{Contribution, Gvk, object_name};
+//!
+//! let data = json!({"data": {"attacks.json": "[]"}});
+//! let contribution = Contribution::new()
+//!     .object("attacks", Gvk::new("v1", "ConfigMap"), data)
+//!     .file_from_config_map("/data/attacks.json", &object_name("attacks"), "attacks.json");
+//! assert_eq!(contribution.to_json()["objects"][0]["key"], "attacks");
+//! ```
+//!
+//! # Purity
+//!
+//! Equal requests give equal bytes: the sandbox has a clock that stands still, the same randomness in every call, and nothing
+//! left of the last one. A panic is a trap; what was printed or logged ([`log`]) before it is shown with it.
 
 #[doc(hidden)]
 pub mod bindings;
