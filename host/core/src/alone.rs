@@ -27,6 +27,9 @@ const INPUT_SCHEMA: &str = include_str!("../../../docs/input.schema.json");
 /// Keys of the base that the host makes of the Experiment's name.
 const COMPUTED: [&str; 2] = ["workflowName", "configMapName"];
 
+/// Namespace of everything, where a request names none.
+const NAMESPACE: &str = "team";
+
 /// What stands in for a request of the host, as a person writes it. What is left out has a default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,9 +244,6 @@ struct Document {
     settings: Map<String, Value>,
     input: Map<String, Value>,
 }
-
-/// Namespace of everything, where a request names none.
-const NAMESPACE: &str = "team";
 
 /// The base of an Experiment `test`, with `keys`, checked.
 fn whole_input(keys: &Map<String, Value>) -> Result<Map<String, Value>, Vec<String>> {

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Language {
-    /// Needs cargo: a component of 0.1 MB.
+    /// Needs cargo: a component of 0.2 MB.
     Rust,
     /// Needs Node.js: a component of 1 MB.
     Javascript,
