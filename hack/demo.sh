@@ -128,8 +128,8 @@ enter_cluster() {
     samples=$work/samples
     if ! kubectl get crd experiments.testbench.agentic-layer.ai >/dev/null 2>&1; then
         brought_crd=1
-        show "kubectl apply --server-side -f crds/experiments.testbench.agentic-layer.ai.yaml"
-        quietly wait --for=condition=Established "--timeout=${limit}s" crd experiments.testbench.agentic-layer.ai
+        show "kubectl apply --server-side -f crds"
+        quietly wait --for=condition=Established "--timeout=${limit}s" -f crds
     fi
     show "kubectl create namespace $namespace"
     show "kubectl apply -f $work/install"
@@ -140,7 +140,7 @@ leave_cluster() {
     kubectl delete --ignore-not-found "--timeout=${limit}s" "namespace/$namespace" "clusterrole/$namespace" "clusterrolebinding/$namespace"
     # Somebody else may have come to like it.
     if [ -n "$brought_crd" ] && [ -z "$(kubectl get experiments --all-namespaces --output name)" ]; then
-        kubectl delete "--timeout=${limit}s" crd experiments.testbench.agentic-layer.ai
+        kubectl delete "--timeout=${limit}s" -f crds
     fi
 }
 

@@ -20,7 +20,7 @@ same() { # what, expected, found
     echo "ok: $1"
 }
 
-same "crd" "$(cat crds/experiments.testbench.agentic-layer.ai.yaml)" "$(alone crd)"
+same "crd" "$("$root/testbench" crd)" "$(alone crd)"
 for sample in deploy/samples/*.yaml; do
     # With the exit code of the last command, which `$(…)` in an argument would lose.
     expected=$("$root/testbench" render -f "$sample" 2>/dev/null)

@@ -258,12 +258,15 @@ fn many_experiments_come_out_in_the_order_in_which_they_went_in() {
 }
 
 #[test]
-fn crd_prints_the_committed_file() {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../crds/experiments.testbench.agentic-layer.ai.yaml");
-    assert_eq!(
-        stdout(&testbench(&["crd"])),
-        fs::read_to_string(committed).unwrap()
+fn crd_prints_the_committed_files() {
+    let committed = ["experiments", "phaseplugins"].map(|plural| {
+        let file = format!("../../crds/{plural}.testbench.agentic-layer.ai.yaml");
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    });
+    let printed = stdout(&testbench(&["crd"]));
+    assert!(
+        printed == committed.join("---\n"),
+        "`testbench crd` prints something else than crds/*.yaml"
     );
 }
 
