@@ -290,31 +290,3 @@ async fn a_steady_state_costs_no_write_and_a_restart_none_either() {
         .collect();
     assert!(of_first.is_empty(), "{of_first:?}");
 }
-
-#[tokio::test]
-async fn an_idle_operator_asks_for_nothing_but_its_watches() {
-    let operated = with_weather().await;
-    // The Event about what was generated may come after the status.
-    operated.until_told("weather", "Generated").await;
-    let before = operated.requests().len();
-    // The window: as long as it takes somebody else to do all this.
-    for i in 0..100 {
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"i": i.to_string()}});
-        operated.apply(map).await;
-    }
-    let requests = operated.requests();
-    let since: Vec<_> = requests[before..]
-        .iter()
-        .filter(|event| event.verb != "watch")
-        .collect();
-    assert!(since.is_empty(), "{since:?}");
-}
-
-/// By kstatus, an object without any status is done.
-#[tokio::test]
-async fn an_experiment_that_nobody_has_seen_yet_does_not_count_as_done() {
-    let operated = Operated::unattended().await;
-    let spec = json!({"scenarios": scenarios("Hello")});
-    let created = operated.apply(experiment("weather", spec)).await;
-    assert_eq!(created.data["status"], json!({"observedGeneration": -1}));
-}

@@ -4,6 +4,7 @@ mod cut;
 mod deletion;
 mod drift;
 mod generate;
+mod idle;
 mod kinds_missing;
 mod plugins;
 mod process;

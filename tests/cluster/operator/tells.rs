@@ -55,6 +55,7 @@ async fn runs_show_in_the_status() {
 
     run_event(
         &operated,
+        "weather-workflow",
         "one",
         "start-testworkflow",
         "2126-01-01T00:00:01Z",
@@ -68,6 +69,7 @@ async fn runs_show_in_the_status() {
         .await;
     run_event(
         &operated,
+        "weather-workflow",
         "one",
         "end-testworkflow-failed",
         "2126-01-01T00:05:00Z",
@@ -79,6 +81,7 @@ async fn runs_show_in_the_status() {
     assert_eq!(message, "execution one failed");
     run_event(
         &operated,
+        "weather-workflow",
         "two",
         "end-testworkflow-success",
         "2126-01-01T00:09:00Z",
@@ -91,12 +94,18 @@ async fn runs_show_in_the_status() {
 }
 
 /// As Testkube tells of a run.
-async fn run_event(operated: &Operated, id: &str, reason: &str, at: &str) {
+pub(super) async fn run_event(
+    operated: &Operated,
+    workflow: &str,
+    id: &str,
+    reason: &str,
+    at: &str,
+) {
     let event: Value = json!({
         "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": format!("{id}.{reason}")},
+        "metadata": {"name": format!("{workflow}.{id}.{reason}")},
         "involvedObject": {
-            "apiVersion": "testworkflows.testkube.io/v1", "kind": "TestWorkflow", "name": "weather-workflow",
+            "apiVersion": "testworkflows.testkube.io/v1", "kind": "TestWorkflow", "name": workflow,
             "namespace": operated.name(),
         },
         "reason": reason, "message": format!("executionId={id}"), "type": "Normal",
