@@ -4,7 +4,9 @@
 //! written in the order in which they depend on each other, and the first that fails ends it: what comes later never points at what
 //! is not there.
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::api::{
+    Api, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, ValidationDirective,
+};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use testbench_api::GeneratedResource;
@@ -14,7 +16,7 @@ use testbench_core::resolve::{Lookup, ObjectRef};
 use super::managed_fields::{FIELD_MANAGER, first_uncovered};
 use super::observed::Generated;
 use super::stores::Stores;
-use crate::kinds::Kind;
+use crate::kinds::{EXPERIMENT, Kind};
 use crate::watch::{Listing, Watched};
 
 /// One write.
@@ -179,6 +181,10 @@ impl One<'_> {
     }
 
     async fn create(&self) -> Result<Option<Written>, ApplyError> {
+        // An object that was there may be gone because its owner is, and the watch of Experiments may be behind that of objects.
+        if self.recorded && !self.owner_is_there().await? {
+            return Ok(None);
+        }
         // With this resource version the API server creates an absent object and refuses to touch a present one.
         match self.write(json!({"resourceVersion": "1"})).await {
             Ok(answer) => Ok(Some(self.written(Why::Created, &answer))),
@@ -186,6 +192,21 @@ impl One<'_> {
             Err(kube::Error::Api(status)) if status.code == 409 => self.update_as_it_is().await,
             Err(source) => Err(self.failed(source)),
         }
+    }
+
+    /// As the API server knows it now.
+    async fn owner_is_there(&self) -> Result<bool, ApplyError> {
+        let (namespace, resource) = (&self.object.namespace, EXPERIMENT.api_resource());
+        let experiments: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let by_name = ListParams::default().fields(&format!("metadata.name={}", self.experiment));
+        let found = experiments.list_metadata(&by_name).await;
+        let found = found.map_err(|source| self.failed(source))?;
+        let is_owner = |experiment: &PartialObjectMeta<DynamicObject>| {
+            let metadata = &experiment.metadata;
+            metadata.uid.as_deref() == Some(self.uid) && metadata.deletion_timestamp.is_none()
+        };
+        Ok(found.items.iter().any(is_owner))
     }
 
     async fn update(&self, present: &Generated) -> Result<Option<Written>, ApplyError> {

@@ -106,7 +106,7 @@ impl Worker for Controller {
     fn work(self: Arc<Self>, object: ObjectRef) -> BoxFuture<'static, Action> {
         self.queue.take(&object);
         let (task, of) = (self.clone(), object.clone());
-        let span = tracing::info_span!(parent: None, "reconcile", %object, id = next_id());
+        let span = tracing::error_span!(parent: None, "reconcile", %object, id = next_id());
         let task = tokio::spawn(async move { task.attempt(&of).await }.instrument(span));
         async move {
             task.await.unwrap_or_else(|error| {

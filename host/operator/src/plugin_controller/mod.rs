@@ -164,7 +164,7 @@ impl Worker for Controller {
     }
 
     fn work(self: Arc<Self>, object: ObjectRef) -> BoxFuture<'static, Action> {
-        let span = tracing::info_span!(parent: None, "phase plugin", %object);
+        let span = tracing::error_span!(parent: None, "phase plugin", %object);
         let (task, of) = (self.clone(), object.clone());
         let task = tokio::spawn(async move { task.attempt(&of).await }.instrument(span));
         async move {
