@@ -348,6 +348,36 @@ mod tests {
         assert_eq!(plugins.grants_of(None), Ok(Grants::default()));
     }
 
+    /// What administrators copy from has to be one, with every field.
+    #[test]
+    fn the_documents_example_is_a_configuration() {
+        let document = include_str!("../../../docs/configuration.md");
+        let (_, yaml) = document.split_once("```yaml\n").unwrap();
+        let (yaml, _) = yaml.split_once("```").unwrap();
+        let plugins = Config::parse(yaml).unwrap().plugins;
+        assert_eq!(plugins.bundled_limits(), Limits::default());
+        assert_eq!(
+            plugins.max_component_bytes(),
+            PluginConfig::default().max_component_bytes()
+        );
+        assert_eq!(plugins.ceiling.kinds.len(), 1);
+        assert_eq!(plugins.registries.len(), 3);
+        for field in [
+            "tenants",
+            "limits",
+            "ceiling",
+            "workflowPaths",
+            "kinds",
+            "registries",
+            "also",
+            "ca",
+            "plainHttp",
+            "allowPrivateAddresses",
+        ] {
+            assert!(yaml.contains(&format!("{field}:")), "{field}");
+        }
+    }
+
     #[test]
     fn what_makes_no_sense_is_named() {
         for (text, error) in [

@@ -1,5 +1,6 @@
 //! The operator at work: an operator and a namespace for each test, with the rights of `deploy/install.yaml` and no others.
 
+mod author;
 mod cut;
 mod deletion;
 mod drift;

@@ -12,7 +12,7 @@ use super::plugins::{BUNDLED, WITH_EXTRA, plugin, steps, until_plugin, until_ste
 use super::{Operated, condition, experiment, get, kubectl, references, scenarios, shared};
 
 /// With an Experiment `weather`, and an operator that may ask this registry.
-async fn with_registry(registry: &Registry) -> Operated {
+pub(super) async fn with_registry(registry: &Registry) -> Operated {
     let mut operated = Operated::unattended().await;
     operated.administration = allowing(&registry.host());
     operated.start_operator().await;

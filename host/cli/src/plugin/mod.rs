@@ -3,6 +3,9 @@
 mod bench;
 mod inspect;
 mod new;
+mod path;
+mod push;
+mod registry;
 mod starters;
 mod test;
 
@@ -27,10 +30,13 @@ enum Command {
     Inspect(inspect::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Push(push::Args),
+    Path(path::Args),
 }
 
 pub(crate) fn run(Args { command }: Args) -> Result<Verdict, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
         .build()
         .map_err(failed)?;
     match command {
@@ -38,6 +44,8 @@ pub(crate) fn run(Args { command }: Args) -> Result<Verdict, CommandError> {
         Command::Inspect(args) => runtime.block_on(inspect::run(args)),
         Command::Test(args) => runtime.block_on(test::run(args)),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
+        Command::Path(args) => path::run(&args),
+        Command::Push(args) => runtime.block_on(push::run(args)),
     }
 }
 
@@ -51,7 +59,9 @@ const OUTPUTS: &str = "plugin.wasm or target/wasm32-wasip2/release/*.wasm";
 
 /// The newest component that a build has left in `project`.
 fn built_in(project: &Path) -> Result<PathBuf, CommandError> {
-    let release = project.join("target/wasm32-wasip2/release");
+    // As cargo has it; a relative one is relative to the project.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let release = project.join(target).join("wasm32-wasip2/release");
     let of_cargo = std::fs::read_dir(release)
         .into_iter()
         .flatten()
