@@ -17,6 +17,7 @@ pub mod rights;
 mod server;
 pub mod watch;
 mod work;
+mod write_status;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -138,6 +139,7 @@ pub async fn run(
         client: client.clone(),
         stores: stores.clone(),
         plugins: plugins.clone(),
+        metrics: metrics.clone(),
         config,
         operator_namespace: operator_namespace.clone(),
         cache,

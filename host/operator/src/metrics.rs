@@ -12,8 +12,10 @@ use prometheus_client::registry::Registry;
 
 use crate::experiment_controller::CONCURRENCY;
 use crate::experiment_controller::outcome::{Applied, Failure, Outcome, Retry};
+use crate::plugin_controller::outcome::PluginOutcome;
 
 const CONTROLLER: &str = "experiment";
+const PLUGIN_CONTROLLER: &str = "phaseplugin";
 
 /// Everything that is counted and timed.
 #[derive(Debug)]
@@ -240,6 +242,25 @@ impl Metrics {
         seconds.observe(took.as_secs_f64());
     }
 
+    /// A PhasePlugin has been looked at.
+    pub(crate) fn observe_plugin(&self, outcome: &PluginOutcome, took: Duration) {
+        let controller = PLUGIN_CONTROLLER;
+        let result = match &outcome.failure {
+            None => "success",
+            Some(failure) => {
+                let reason = failure.reason;
+                let by_reason = ByReason { controller, reason };
+                self.errors.get_or_create(&by_reason).inc();
+                "error"
+            }
+        };
+        let by_result = ByResult { controller, result };
+        self.reconciles.get_or_create(&by_result).inc();
+        let by_controller = ByController { controller };
+        let seconds = self.seconds.get_or_create(&by_controller);
+        seconds.observe(took.as_secs_f64());
+    }
+
     fn observe_phases(&self, applied: &Applied) {
         for phase in &applied.phases {
             let by_phase = ByPhase {
@@ -283,6 +304,7 @@ mod tests {
 
     use super::*;
     use crate::experiment_controller::outcome::{Changes, Reason};
+    use crate::plugin_controller::outcome::{PluginFailure, Step};
 
     #[test]
     fn outcomes_are_counted_under_names_that_dashboards_know() {
@@ -316,8 +338,21 @@ mod tests {
             };
             metrics.observe(&outcome, took);
         }
+        let plugin = |failure| PluginOutcome {
+            digest: None,
+            resolved: None,
+            serving: None,
+            failure,
+            next: None,
+        };
+        let broken = PluginFailure::lasting(Step::Check, "ImportRefused", "why");
+        for failure in [None, Some(broken)] {
+            metrics.observe_plugin(&plugin(failure), took);
+        }
         let text = metrics.text().unwrap();
         for line in [
+            r#"controller_runtime_reconcile_total{controller="phaseplugin",result="success"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="phaseplugin",reason="ImportRefused"} 1"#,
             r#"controller_runtime_reconcile_total{controller="experiment",result="success"} 1"#,
             r#"controller_runtime_reconcile_total{controller="experiment",result="error"} 1"#,
             r#"controller_runtime_reconcile_errors_total{controller="experiment",reason="PhaseFailed"} 1"#,

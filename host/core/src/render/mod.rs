@@ -96,8 +96,9 @@ impl Renderer {
     /// A line for each PhasePlugin that serves nobody.
     pub fn unused_plugins(&self) -> impl Iterator<Item = String> {
         self.custom.iter().filter_map(|custom| {
-            let tenants = self.config.plugins.tenants;
-            let why = why_unused(custom, &self.custom, &self.operator_namespace, tenants)?;
+            let (own, tenants) = (&self.operator_namespace, self.config.plugins.tenants);
+            let exists = |object: &_| self.custom.iter().any(|other| other.object == *object);
+            let why = why_unused(&custom.object, own, tenants, exists)?;
             Some(format!("{custom} is not used: {why}"))
         })
     }

@@ -94,30 +94,45 @@ pub fn serving(
     serving.into_values().collect()
 }
 
-/// Why a PhasePlugin serves nobody, where it is one of `all`; `None` where it does.
-#[must_use]
+/// Why a PhasePlugin serves nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unused {
+    /// It is a tenant's, and those are off.
+    #[error(
+        "PhasePlugins outside the operator's namespace {operator_namespace} are off; they are turned on by plugins.tenants in the \
+         operator's configuration"
+    )]
+    TenantsDisabled {
+        /// The operator's namespace.
+        operator_namespace: String,
+    },
+    /// One that serves all has its name.
+    #[error("PhasePlugin {other} has the same name and serves all namespaces; choose another")]
+    NameTaken {
+        /// The other one.
+        other: ObjectRef,
+    },
+}
+
+/// Why the PhasePlugin `object` serves nobody; `None` where it may serve. `exists` says whether there is a PhasePlugin.
 pub fn why_unused(
-    custom: &CustomPhase,
-    all: &[Arc<CustomPhase>],
+    object: &ObjectRef,
     operator_namespace: &str,
     tenants: bool,
-) -> Option<String> {
-    let ObjectRef { namespace, name } = &custom.object;
-    if namespace == operator_namespace {
+    exists: impl FnOnce(&ObjectRef) -> bool,
+) -> Option<Unused> {
+    if object.namespace == operator_namespace {
         return None;
     }
+    let operator_namespace = operator_namespace.to_owned();
     if !tenants {
-        return Some(format!(
-            "PhasePlugins outside the operator's namespace {operator_namespace} are off; they are turned on by plugins.tenants in the \
-             operator's configuration"
-        ));
+        return Some(Unused::TenantsDisabled { operator_namespace });
     }
-    let serves_all = |other: &Arc<CustomPhase>| {
-        other.object.namespace == operator_namespace && other.object.name == *name
+    let other = ObjectRef {
+        namespace: operator_namespace,
+        name: object.name.clone(),
     };
-    all.iter().any(serves_all).then(|| {
-        format!("PhasePlugin {operator_namespace}/{name} has the same name and serves all namespaces; choose another")
-    })
+    exists(&other).then_some(Unused::NameTaken { other })
 }
 
 /// `patch` merged over `base`, by RFC 7386: objects merge, `null` removes, everything else takes the place of what was there.

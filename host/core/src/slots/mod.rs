@@ -15,7 +15,7 @@ use testbench_api::{PhaseTuning, Slot};
 
 pub use self::catalog::{Catalog, CatalogError, Component};
 use self::chain::{Misplaced, Place};
-pub use self::custom::{CustomPhase, serving, why_unused};
+pub use self::custom::{CustomPhase, Unused, serving, why_unused};
 pub use self::registered::{RegisterError, Registered};
 pub use self::schema::SchemaError;
 pub use self::source::{ContentError, component_in, unpacked};

@@ -1,16 +1,12 @@
 //! Tells what came of a reconcile: status, Events and a log line, all from the outcome.
 
 use kube::Client;
-use kube::api::{Api, DynamicObject, PartialObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use serde_json::json;
 use testbench_api::{Condition, ExperimentStatus, GeneratedResource};
-use testbench_core::experiment::{API_VERSION, KIND};
 use testbench_core::pipeline::FilledPhase;
 use testbench_core::resolve::ObjectRef;
 
 use super::apply::{Why, Written};
-use super::managed_fields::FIELD_MANAGER;
 use super::observed::Observed;
 use super::outcome::{Changes, Outcome};
 use super::reconcile::Context;
@@ -20,6 +16,7 @@ use super::stores::Stores;
 use crate::events::{Events, event};
 use crate::kinds::{EXPERIMENT, TEST_WORKFLOW};
 use crate::now;
+use crate::write_status::{self, write_status};
 
 /// Publishes what users want to know.
 pub struct Reports {
@@ -103,36 +100,14 @@ impl Reports {
         uid: &str,
         status: ExperimentStatus,
     ) -> Result<(), kube::Error> {
-        // The UID keeps it from an Experiment of the same name that has taken the place of this one.
-        let patch = json!({
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {"name": object.name, "uid": uid},
-            "status": status,
-        });
-        // Of the answer only that it is one: an Experiment may be too deep to be read.
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::namespaced_with(
-            self.client.clone(),
-            &object.namespace,
-            &EXPERIMENT.api_resource(),
-        );
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        match api
-            .patch_status(&object.name, &params, &Patch::Apply(patch))
-            .await
-        {
-            Ok(answer) => {
-                let version = answer.metadata.resource_version.as_deref();
-                let experiments = &context.stores.experiments;
-                experiments.amend(object, version, |observed| {
-                    observed.with_status(uid, status)
-                });
-                Ok(())
-            }
-            // It went meanwhile, or another has taken its place.
-            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error),
+        let written = write_status(&self.client, EXPERIMENT, object, uid, &status).await?;
+        if let write_status::Written::Version(version) = written {
+            let experiments = &context.stores.experiments;
+            experiments.amend(object, version.as_deref(), |observed| {
+                observed.with_status(uid, status)
+            });
         }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ pub mod status;
 mod watches;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use futures::future::BoxFuture;
@@ -25,7 +25,7 @@ use kube::runtime::controller::Action;
 use testbench_api::{BundledSource, OciSource, PhasePluginSpec, PluginSource};
 use testbench_core::config::PluginConfig;
 use testbench_core::resolve::{Lookup, ObjectRef};
-use testbench_core::slots::{CustomPhase, Registered};
+use testbench_core::slots::{CustomPhase, Registered, Unused, why_unused};
 use testbench_engine::Plugin;
 use tracing::Instrument as _;
 
@@ -39,6 +39,7 @@ use self::watches::ConfigMapWatches;
 use crate::backoff::BackOff;
 use crate::experiment_controller::stores::Stores;
 use crate::kinds::PHASE_PLUGIN;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::work::{Worker, work};
 
@@ -61,6 +62,8 @@ pub struct PluginContext {
     pub stores: Arc<Stores>,
     /// What serves.
     pub plugins: Arc<Plugins>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
     /// What the administrator allows.
     pub config: PluginConfig,
     /// The operator's own namespace, whose PhasePlugins serve all.
@@ -94,6 +97,7 @@ struct Controller {
     client: Client,
     stores: Arc<Stores>,
     plugins: Arc<Plugins>,
+    metrics: Arc<Metrics>,
     config: PluginConfig,
     operator_namespace: String,
     registries: testbench_registry::Client,
@@ -118,6 +122,7 @@ pub async fn run(
         client,
         stores,
         plugins,
+        metrics,
         config,
         operator_namespace,
         cache,
@@ -133,6 +138,7 @@ pub async fn run(
         client,
         stores,
         plugins,
+        metrics,
         config,
         operator_namespace,
         registries,
@@ -157,8 +163,9 @@ impl Worker for Controller {
             self.config_maps.forget(object);
             if let Some(uid) = self.plugins.forget(object) {
                 self.loader.cache().forget(&uid);
-                self.concern(object);
             }
+            // Also where it was never looked at: Experiments may wait for that.
+            self.concern(object);
         }
         is_there
     }
@@ -185,12 +192,14 @@ impl Controller {
         if self.plugins.served(object, &observed.uid).is_none() {
             self.serve_last_good(object, &observed).await;
         }
+        let start = Instant::now();
         let look = tokio::time::timeout(DEADLINE, self.look(object, &observed)).await;
         let outcome = look.unwrap_or_else(|_elapsed| {
             let message = format!("it took longer than {} s", DEADLINE.as_secs());
             let failure = PluginFailure::transient(Step::Fetch, "FetchFailed", message);
             self.failed(object, &observed, Source::default(), failure)
         });
+        self.metrics.observe_plugin(&outcome, start.elapsed());
         self.put_in_place(&observed, &outcome);
         let reported = self
             .reports
@@ -255,25 +264,14 @@ impl Controller {
     ) -> Result<&'a PhasePluginSpec, PluginFailure> {
         let lasting =
             |reason, message: String| PluginFailure::lasting(Step::Accept, reason, message);
-        if object.namespace != self.operator_namespace {
-            if !self.config.tenants {
-                let message = format!(
-                    "PhasePlugins outside the operator's namespace {} are off; they are turned on by plugins.tenants in the operator's \
-                     configuration",
-                    self.operator_namespace
-                );
-                return Err(lasting("TenantsDisabled", message));
-            }
-            let serves_all = ObjectRef {
-                namespace: self.operator_namespace.clone(),
-                name: object.name.clone(),
+        let (own, tenants) = (&self.operator_namespace, self.config.tenants);
+        let exists = |object: &_| self.stores.phase_plugins.get(object).found().is_some();
+        if let Some(unused) = why_unused(object, own, tenants, exists) {
+            let reason = match &unused {
+                Unused::TenantsDisabled { .. } => "TenantsDisabled",
+                Unused::NameTaken { .. } => "NameTaken",
             };
-            if self.stores.phase_plugins.get(&serves_all).found().is_some() {
-                let message = format!(
-                    "PhasePlugin {serves_all} has the same name and serves all namespaces; choose another"
-                );
-                return Err(lasting("NameTaken", message));
-            }
+            return Err(lasting(reason, unused.to_string()));
         }
         observed.spec.as_ref().map_err(|why| {
             let message = format!(

@@ -80,7 +80,7 @@ pub const REASONS: &[&str] = &[
 
 impl PluginFailure {
     /// One that only a change can help.
-    pub(super) fn lasting(step: Step, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn lasting(step: Step, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             step,
             reason,
@@ -90,7 +90,7 @@ impl PluginFailure {
     }
 
     /// One that time may help.
-    pub(super) fn transient(step: Step, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn transient(step: Step, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             is_transient: true,
             ..Self::lasting(step, reason, message)

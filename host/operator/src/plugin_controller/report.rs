@@ -1,9 +1,7 @@
 //! Tells what came of looking at a PhasePlugin: status, Events and a log line, all from the outcome.
 
 use kube::Client;
-use kube::api::{Api, DynamicObject, PartialObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use serde_json::json;
 use testbench_api::{Condition, PhasePluginStatus};
 use testbench_core::resolve::ObjectRef;
 
@@ -11,10 +9,10 @@ use super::observed::ObservedPlugin;
 use super::outcome::PluginOutcome;
 use super::status;
 use crate::events::{Events, event};
-use crate::experiment_controller::managed_fields::FIELD_MANAGER;
 use crate::experiment_controller::stores::Stores;
 use crate::kinds::PHASE_PLUGIN;
 use crate::now;
+use crate::write_status::{Written, write_status};
 
 pub(super) struct Reports {
     client: Client,
@@ -66,31 +64,14 @@ impl Reports {
         uid: &str,
         status: PhasePluginStatus,
     ) -> Result<(), kube::Error> {
-        // The UID keeps it from a PhasePlugin of the same name that has taken the place of this one.
-        let patch = Patch::Apply(json!({
-            "apiVersion": PHASE_PLUGIN.api_version,
-            "kind": PHASE_PLUGIN.kind,
-            "metadata": {"name": object.name, "uid": uid},
-            "status": status,
-        }));
-        let resource = PHASE_PLUGIN.api_resource();
-        let api: Api<PartialObjectMeta<DynamicObject>> =
-            Api::namespaced_with(self.client.clone(), &object.namespace, &resource);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = api.patch_status(&object.name, &params, &patch);
-        match written.await {
-            Ok(answer) => {
-                let version = answer.metadata.resource_version.as_deref();
-                let plugins = &stores.phase_plugins;
-                plugins.amend(object, version, |observed| {
-                    observed.with_status(uid, status)
-                });
-                Ok(())
-            }
-            // It went meanwhile, or another has taken its place.
-            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error),
+        let written = write_status(&self.client, PHASE_PLUGIN, object, uid, &status).await?;
+        if let Written::Version(version) = written {
+            let plugins = &stores.phase_plugins;
+            plugins.amend(object, version.as_deref(), |observed| {
+                observed.with_status(uid, status)
+            });
         }
+        Ok(())
     }
 }
 
