@@ -1,10 +1,10 @@
 //! What somebody else does to generated objects, or in their place.
 
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
-use serde_json::json;
+use serde_json::{Value, json};
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, TEST_WORKFLOW};
 
-use super::{experiment, foreign, scenarios, with_references, with_weather};
+use super::{experiment, foreign, get, scenarios, with_references, with_weather};
 
 #[tokio::test]
 async fn a_field_of_ours_is_put_back_and_what_others_added_stays() {
@@ -159,4 +159,38 @@ async fn what_was_orphaned_is_not_adopted() {
     operated
         .until_condition("weather", "Ready", "False", "NameConflict")
         .await;
+}
+
+/// A controller that wants the field otherwise would be fought for ever.
+#[tokio::test]
+async fn somebody_who_does_not_give_up_is_named_and_not_fought_at_full_speed() {
+    let operated = with_weather().await;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "weather-experiment"},
+        "data": {"experiment.json": "theirs"},
+    });
+    let is_theirs = |map: &Value| map["data"]["experiment.json"] == "theirs";
+    for _ in 0..5 {
+        operated.apply(theirs.clone()).await;
+        operated
+            .until(CONFIG_MAP, "weather-experiment", "put back", |map| {
+                !is_theirs(map)
+            })
+            .await;
+    }
+    operated.apply(theirs).await;
+    let message = operated
+        .until_condition("weather", "Ready", "False", "Contested")
+        .await;
+    assert!(message.contains("changes ConfigMap"), "{message}");
+    assert!(message.contains("at `data`"), "{message}");
+    let left = get(&operated.api(CONFIG_MAP), "weather-experiment").await;
+    assert!(is_theirs(&left));
+    // Once they have given up, it comes right by itself.
+    operated
+        .until(CONFIG_MAP, "weather-experiment", "put back", |map| {
+            !is_theirs(map)
+        })
+        .await;
+    operated.until_ready("weather").await;
 }

@@ -4,6 +4,8 @@
 //! written in the order in which they depend on each other, and the first that fails ends it: what comes later never points at what
 //! is not there.
 
+use std::time::Instant;
+
 use kube::api::{
     Api, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, ValidationDirective,
 };
@@ -13,6 +15,7 @@ use testbench_api::GeneratedResource;
 use testbench_core::compose::{DesiredObject, HASH_ANNOTATION};
 use testbench_core::resolve::{Lookup, ObjectRef};
 
+use super::healing::Healing;
 use super::managed_fields::{FIELD_MANAGER, first_uncovered};
 use super::observed::Generated;
 use super::stores::Stores;
@@ -77,6 +80,21 @@ pub enum ApplyError {
         /// Which one.
         object: ObjectRef,
     },
+    /// Somebody changes the object again and again.
+    #[error(
+        "somebody changes {} {object} again and again, at `{path}`; it is put back with growing pauses: find out who, with `kubectl get \
+         {} {} -n {} -o yaml --show-managed-fields`, and make them leave it alone", kind.kind, kind.plural, object.name, object.namespace
+    )]
+    Contested {
+        /// Kind of the object.
+        kind: Kind,
+        /// Which one.
+        object: ObjectRef,
+        /// The field, or `metadata` where the whole object is deleted.
+        path: Box<str>,
+        /// Seconds until it is put back, rounded up.
+        seconds: u64,
+    },
     /// The API server refuses the write.
     #[error("failed to apply {} {object}", kind.kind)]
     Api {
@@ -122,6 +140,7 @@ pub async fn apply(
             })?;
         let one = One {
             client,
+            healing: &stores.healing,
             watched,
             experiment,
             uid,
@@ -160,6 +179,7 @@ fn is_same(recorded: &GeneratedResource, object: &DesiredObject) -> bool {
 /// One object on its way into the cluster.
 struct One<'a> {
     client: &'a Client,
+    healing: &'a Healing,
     watched: &'a Watched<Generated>,
     experiment: &'a str,
     uid: &'a str,
@@ -184,6 +204,9 @@ impl One<'_> {
         // An object that was there may be gone because its owner is, and the watch of Experiments may be behind that of objects.
         if self.recorded && !self.owner_is_there().await? {
             return Ok(None);
+        }
+        if self.recorded {
+            self.ask_to_heal("metadata")?;
         }
         // With this resource version the API server creates an absent object and refuses to touch a present one.
         match self.write(json!({"resourceVersion": "1"})).await {
@@ -244,9 +267,23 @@ impl One<'_> {
         let Some(why) = due(present, self.wanted) else {
             return Ok(Ok(None));
         };
+        if let Why::Healed(path) = &why {
+            self.ask_to_heal(path)?;
+        }
         let exactly = json!({"uid": present.uid, "resourceVersion": present.resource_version});
         let answer = self.write(exactly).await;
         Ok(answer.map(|answer| Some(self.written(why, &answer))))
+    }
+
+    fn ask_to_heal(&self, path: &str) -> Result<(), ApplyError> {
+        let (kind, object) = (self.watched.kind(), &self.object);
+        let asked = self.healing.ask(kind, object, Instant::now());
+        asked.map_err(|pause| ApplyError::Contested {
+            kind,
+            object: object.clone(),
+            path: path.into(),
+            seconds: pause.as_secs() + 1,
+        })
     }
 
     fn check_owner(&self, present: &Generated) -> Result<(), ApplyError> {

@@ -5,6 +5,7 @@
 
 pub mod apply;
 mod concerned;
+mod healing;
 pub mod managed_fields;
 pub mod observed;
 pub mod outcome;

@@ -120,6 +120,8 @@ pub enum Reason {
     NameConflict,
     /// Objects of an earlier Experiment of the same name are still there.
     WaitingForDeletion,
+    /// Somebody changes an object again and again.
+    Contested,
     /// The API server refused a write.
     ApplyFailed,
     /// The API server refused a delete.
@@ -132,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unreadable,
         Self::Invalid,
         Self::PhaseNotFound,
@@ -146,6 +148,7 @@ impl Reason {
         Self::KindNotInstalled,
         Self::NameConflict,
         Self::WaitingForDeletion,
+        Self::Contested,
         Self::ApplyFailed,
         Self::PruneFailed,
         Self::DeadlineExceeded,
@@ -169,6 +172,7 @@ impl Reason {
             Self::KindNotInstalled => "KindNotInstalled",
             Self::NameConflict => "NameConflict",
             Self::WaitingForDeletion => "WaitingForDeletion",
+            Self::Contested => "Contested",
             Self::ApplyFailed => "ApplyFailed",
             Self::PruneFailed => "PruneFailed",
             Self::DeadlineExceeded => "DeadlineExceeded",
@@ -297,6 +301,10 @@ impl From<ApplyError> for Failure {
             ApplyError::BeingDeleted { .. } => {
                 (Reason::WaitingForDeletion, Retry::After(CONFLICT_RETRY))
             }
+            ApplyError::Contested { seconds, .. } => (
+                Reason::Contested,
+                Retry::After(Duration::from_secs(*seconds)),
+            ),
             ApplyError::Api { source, .. } => (Reason::ApplyFailed, after_api_error(source)),
         };
         Self {

@@ -7,6 +7,7 @@ use testbench_core::resolve::{
     Agent, AiGateway, ConfigMap, Lookup, ObjectRef, References, Template,
 };
 
+use super::healing::Healing;
 use super::observed::{Generated, Observed};
 use super::runs::RunEvent;
 use crate::kinds::{self, GENERATED, Kind};
@@ -29,6 +30,8 @@ pub struct Stores {
     /// Not waited for, and not asked whether it is complete: it is only reported.
     pub(super) runs: Watched<Option<RunEvent>>,
     pub(super) operator_namespace: String,
+    /// How often objects were put back lately.
+    pub(super) healing: Healing,
     /// Which templates the workflow of an Experiment named last: only composing tells.
     named_templates: Mutex<HashMap<ObjectRef, BTreeSet<ObjectRef>>>,
 }
@@ -67,6 +70,7 @@ impl Stores {
                 &Namespaces::Named(vec![testkube_namespace.to_owned()]),
             ),
             operator_namespace: operator_namespace.to_owned(),
+            healing: Healing::default(),
             named_templates: Mutex::default(),
         }
     }
