@@ -161,9 +161,9 @@ start_operator() {
     echo "\$ $command &"
     KUBECONFIG=$kubeconfig ${tied[@]+"${tied[@]}"} "$binaries"/$command 2>"$work/operator.log" 9>&- &
     operator=$!
-    # One that ends at once is not waited for.
+    # One that ends at once is not waited for. Until it has seen an Experiment, that has observed the generation -1.
     local end=$((SECONDS + limit))
-    until [ -n "$(kubectl get experiments -n "$namespace" --output 'jsonpath={.items[*].status.observedGeneration}')" ]; do
+    until kubectl get experiments -n "$namespace" --output 'jsonpath={.items[*].status.observedGeneration}' | grep -qE '(^| )[0-9]'; do
         kill -0 "$operator" 2>/dev/null || fail "the operator ended"
         [ $SECONDS -lt $end ] || fail "no Experiment has a status within $limit s"
         sleep 0.2
@@ -211,6 +211,25 @@ title "somebody changes a generated object"
 show "kubectl patch testtrigger weather-nightly-trigger $of --type merge --patch '{\"spec\":{\"event\":\"deleted\"}}'"
 show "kubectl wait $of --for='jsonpath={.spec.event}=deployment-image-update' --timeout=${limit}s testtrigger/weather-nightly-trigger"
 show_once_there "$(events weather-nightly Healed)"
+
+title "a phase of a team's own, from YAML alone (docs/plugins.md has the others)"
+cat >"$work/announce.yaml" <<'END'
+apiVersion: testbench.agentic-layer.ai/v1alpha1
+kind: PhasePlugin
+metadata: {name: announce}
+spec:
+  source: {bundled: template}
+  placement: {after: visualize}
+  experimentSelector: {}
+  settings: {image: "curlimages/curl:8.16.0", command: [curl, --data, "evaluated $(experiment.name)", "http://announce.example"]}
+END
+show "cat $work/announce.yaml"
+show "kubectl apply -n $operator_namespace -f $work/announce.yaml"
+show "kubectl wait $of --for='jsonpath={.spec.steps[-1:].name}=announce' --timeout=${limit}s testworkflow/weather-nightly-workflow"
+show "kubectl get phaseplugins -n $operator_namespace"
+show "kubectl get testworkflow weather-nightly-workflow $of --output jsonpath='{.spec.steps[*].name}{\"\\n\"}{.spec.steps[-1:].run.command}{\"\\n\"}'"
+show "kubectl delete phaseplugin announce -n $operator_namespace"
+show "kubectl wait $of --for='jsonpath={.spec.steps[-1:].name}=visualize' --timeout=${limit}s testworkflow/weather-nightly-workflow"
 
 title "the Experiment goes, and with it all that it generated (Kubernetes looks for new kinds twice a minute, and deletes none before)"
 show "kubectl delete experiment weather-nightly $of"

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, PHASE_PLUGIN, TEST_WORKFLOW};
 use testbench_test_guests::ECHO;
 
-use super::{Operated, condition, experiment, get, scenarios, with_weather};
+use super::{Operated, condition, experiment, scenarios, with_weather};
 
 /// A PhasePlugin behind `run`, in all Experiments.
 pub(super) fn plugin(name: &str, spec: Value) -> Value {
@@ -93,14 +93,20 @@ async fn a_phase_from_yaml_alone_comes_changes_and_goes() {
             .starts_with("template ")
     );
     assert_eq!(served["status"]["contract"], "0.1.0");
-    let stored = get(&operated.api(EXPERIMENT), "weather").await;
-    let phases = stored["status"]["phases"].as_array().unwrap();
-    let extra = phases
-        .iter()
-        .find(|phase| phase["name"] == "extra")
-        .unwrap();
     let of = format!("(PhasePlugin {}/extra)", operated.name());
-    assert!(extra["plugin"].as_str().unwrap().ends_with(&of), "{extra}");
+    operated
+        .until(
+            EXPERIMENT,
+            "weather",
+            "with the phase in its status",
+            |experiment| {
+                let phases = experiment["status"]["phases"].as_array();
+                let extra =
+                    phases.and_then(|all| all.iter().find(|phase| phase["name"] == "extra"));
+                extra.is_some_and(|extra| extra["plugin"].as_str().unwrap().ends_with(&of))
+            },
+        )
+        .await;
 
     // What its settings are not is told, and the last good ones stay.
     operated
@@ -251,4 +257,95 @@ async fn one_that_never_served_writes_and_prunes_nothing() {
         .until_condition("weather", "Degraded", "True", "PhaseIgnored")
         .await;
     operated.until_ready("weather").await;
+}
+
+#[tokio::test]
+async fn one_that_replaces_a_bundled_phase_goes_by_its_name_and_gives_it_back() {
+    let operated = with_weather().await;
+    let judge = json!({
+        "placement": {"replaces": "evaluate"}, "userSettings": "Allow",
+        "settings": {"template": "run-template", "config": {"agentUrl": "$(agent.url)", "experimentName": "$(experiment.name)"}},
+    });
+    operated.apply(plugin("judge", judge)).await;
+    let evaluate = |workflow: &Value| workflow["spec"]["steps"][1].clone();
+    let replaced = operated
+        .until(
+            TEST_WORKFLOW,
+            "weather-workflow",
+            "judged otherwise",
+            |workflow| evaluate(workflow)["template"]["name"] == "run-template",
+        )
+        .await;
+    assert_eq!(steps(&replaced), BUNDLED);
+    assert_eq!(
+        evaluate(&replaced)["template"]["config"]["agentUrl"],
+        "http://bot:8000"
+    );
+
+    let tuned = json!([{"name": "evaluate", "settings": {"timeout": "5m"}}]);
+    let spec = json!({"scenarios": scenarios("Hello"), "phases": tuned});
+    operated.apply(experiment("weather", spec)).await;
+    operated
+        .until(TEST_WORKFLOW, "weather-workflow", "tuned", |workflow| {
+            evaluate(workflow)["timeout"] == "5m"
+        })
+        .await;
+    operated
+        .delete(PHASE_PLUGIN, "judge", &DeleteParams::background())
+        .await;
+    operated
+        .until(
+            TEST_WORKFLOW,
+            "weather-workflow",
+            "judged as before",
+            |workflow| {
+                let evaluate = evaluate(workflow);
+                evaluate["template"]["name"] == "evaluate-template" && evaluate["timeout"] == "5m"
+            },
+        )
+        .await;
+}
+
+/// Whatever a PhasePlugin says of itself, it gets what the administrator allows.
+#[tokio::test]
+async fn no_field_widens_what_a_plugin_may() {
+    let operated = with_weather().await;
+    for (field, value, message) in [
+        (
+            "limits",
+            json!({"memoryMebibytes": 512}),
+            "spec.limits.memoryMebibytes: 512 is more",
+        ),
+        (
+            "limits",
+            json!({"wallMilliseconds": 60000}),
+            "spec.limits.wallMilliseconds: 60000 is more",
+        ),
+        (
+            "allowed",
+            json!({"workflowPaths": ["**"]}),
+            "spec.allowed.workflowPaths: `**`",
+        ),
+        (
+            "allowed",
+            json!({"kinds": [{"apiVersion": "v1", "kind": "Secret"}]}),
+            "spec.allowed.kinds: v1 Secret",
+        ),
+    ] {
+        operated
+            .apply(plugin(
+                "extra",
+                json!({"settings": {"template": "run-template"}, field: value}),
+            ))
+            .await;
+        let refused = until_plugin(&operated, "extra", "False", "BeyondCeiling").await;
+        let found = condition(&refused, "Compatible").unwrap()["message"]
+            .as_str()
+            .unwrap();
+        assert!(found.starts_with(message), "{found}");
+        operated
+            .until_condition("weather", "Ready", "False", "PluginUnavailable")
+            .await;
+        until_steps(&operated, &BUNDLED).await;
+    }
 }
