@@ -1,13 +1,12 @@
 //! One call of a plugin: a fresh Store on the guests' own threads, under limits, and gone afterwards whatever happened.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::bindings::testbench::phase::types;
-use crate::bindings::{PhasePlugin, PhasePluginPre};
 use crate::contract::{Contribution, Failure, LogLine};
 use crate::engine::Engine;
 use crate::error::CallError;
@@ -15,7 +14,9 @@ use crate::limits::{CpuLimitReached, Limits};
 use crate::load::Plugin;
 use crate::output;
 use crate::permits::Permit;
+use crate::said;
 use crate::sandbox::{Log, ObjectNames, State};
+use crate::versions::{Calling, Guest};
 
 /// Room for what an answer holds beside its texts: its lists and records.
 pub(crate) const ANSWER_OVERHEAD: usize = 64 << 10;
@@ -79,7 +80,7 @@ impl Engine {
             holder,
             limits,
         } = call;
-        let request = types::Request {
+        let request = said::Request {
             phase,
             namespace,
             settings: settings.to_string(),
@@ -87,7 +88,7 @@ impl Engine {
         };
         let loaded = &plugin.loaded;
         let run = self.run(
-            loaded.component.clone(),
+            Arc::clone(&loaded.guest),
             &loaded.digest,
             &holder,
             limits,
@@ -98,7 +99,10 @@ impl Engine {
             log,
             written,
             cost,
-        } = run.await?.call(Generate(request)).await?;
+        } = run
+            .await?
+            .call(|guest, store| guest.generate(store, request))
+            .await?;
         Ok(Outcome {
             result: output::check(answer, limits.output)?,
             log: log.lines,
@@ -111,7 +115,7 @@ impl Engine {
     /// Waits for a permit, and sets up a Store. Waiting counts against no limit: the others are to blame for it.
     pub(crate) async fn run(
         &self,
-        component: PhasePluginPre<State>,
+        guest: Arc<dyn Guest>,
         digest: &str,
         holder: &str,
         limits: Limits,
@@ -123,7 +127,7 @@ impl Engine {
         let store = new_store(&self.inner.wasmtime, &limits, names);
         Ok(Run {
             engine: self.clone(),
-            component,
+            guest,
             store,
             limits,
             permit,
@@ -148,52 +152,10 @@ fn new_store(engine: &wasmtime::Engine, limits: &Limits, names: ObjectNames) -> 
     store
 }
 
-/// A function that a plugin exports, with what it is called with.
-pub(crate) trait Export: Send + 'static {
-    type Answer: Send + 'static;
-
-    fn call(
-        self,
-        guest: &PhasePlugin,
-        store: &mut Store<State>,
-    ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
-}
-
-pub(crate) struct Describe;
-
-impl Export for Describe {
-    type Answer = types::Descriptor;
-
-    async fn call(
-        self,
-        guest: &PhasePlugin,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<Self::Answer> {
-        guest.testbench_phase_generator().call_describe(store).await
-    }
-}
-
-struct Generate(types::Request);
-
-impl Export for Generate {
-    type Answer = Result<types::Contribution, types::Failure>;
-
-    async fn call(
-        self,
-        guest: &PhasePlugin,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<Self::Answer> {
-        guest
-            .testbench_phase_generator()
-            .call_generate(store, &self.0)
-            .await
-    }
-}
-
 /// A call that may start.
 pub(crate) struct Run {
     engine: Engine,
-    component: PhasePluginPre<State>,
+    guest: Arc<dyn Guest>,
     store: Store<State>,
     limits: Limits,
     permit: Permit,
@@ -208,12 +170,16 @@ pub(crate) struct Ran<A> {
 }
 
 impl Run {
-    /// Runs `export` on the guests' threads. The Store is gone when this returns: after a trap or a timeout it is poisoned, and
-    /// after success the next call must not find anything of this one.
-    pub(crate) async fn call<E: Export>(self, export: E) -> Result<Ran<E::Answer>, CallError> {
+    /// Runs what `call` starts, on the guests' threads. The Store is gone when this returns: after a trap or a timeout it is
+    /// poisoned, and after success the next call must not find anything of this one.
+    pub(crate) async fn call<A, C>(self, call: C) -> Result<Ran<A>, CallError>
+    where
+        A: Send + 'static,
+        C: for<'a> FnOnce(&'a dyn Guest, &'a mut Store<State>) -> Calling<'a, A> + Send + 'static,
+    {
         let Self {
             engine,
-            component,
+            guest,
             mut store,
             limits,
             permit,
@@ -221,11 +187,7 @@ impl Run {
         engine.inner.calls.fetch_add(1, Ordering::Relaxed);
         let task = async move {
             let start = Instant::now();
-            let answer = tokio::time::timeout(
-                limits.wall,
-                instantiate_and_call(&component, &mut store, export),
-            )
-            .await;
+            let answer = tokio::time::timeout(limits.wall, call(&*guest, &mut store)).await;
             let cost = Cost {
                 wall: start.elapsed(),
                 memory: limits.memory - store.data().memory.left(),
@@ -254,13 +216,4 @@ impl Run {
         let finished = engine.inner.threads().spawn(task).await;
         finished.map_err(|error| CallError::Host(error.to_string()))?
     }
-}
-
-async fn instantiate_and_call<E: Export>(
-    component: &PhasePluginPre<State>,
-    store: &mut Store<State>,
-    export: E,
-) -> wasmtime::Result<E::Answer> {
-    let guest = component.instantiate_async(&mut *store).await?;
-    export.call(&guest, store).await
 }

@@ -13,6 +13,7 @@ use crate::error::EngineError;
 use crate::limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, TICK};
 use crate::permits::Permits;
 use crate::sandbox::{self, State};
+use crate::versions::{VERSIONS, Version};
 
 /// Stack of a guest's own calls. Deeper recursion is a trap.
 pub(crate) const MAX_WASM_STACK: usize = 512 << 10;
@@ -60,6 +61,7 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
+    pub(crate) versions: &'static [Version],
     pub(crate) permits: Permits,
     pub(crate) calls: AtomicU64,
     allocation: Allocation,
@@ -79,8 +81,16 @@ impl Engine {
     ///
     /// Where the machine gives no threads, or wasmtime refuses the configuration.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
+        Self::speaking(VERSIONS, options)
+    }
+
+    /// One that takes components of these versions of the contract.
+    pub(crate) fn speaking(
+        versions: &'static [Version],
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
         let (wasmtime, allocation) = wasmtime_engine(options.guests)?;
-        let linker = sandbox::linker(&wasmtime)
+        let linker = sandbox::linker(&wasmtime, versions)
             .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         let threads = GuestThreads::start(options.guest_threads)?;
         start_ticker(&wasmtime)?;
@@ -89,6 +99,7 @@ impl Engine {
             inner: Arc::new(Inner {
                 wasmtime,
                 linker,
+                versions,
                 permits,
                 calls: AtomicU64::new(0),
                 allocation,

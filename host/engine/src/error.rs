@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::text::clean;
+use crate::versions::named_by;
+
+/// What a message quotes of a component's exports: it may have any number.
+const MAX_FOUND: usize = 256;
 
 /// The engine cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +40,13 @@ pub enum LoadError {
         /// The interface.
         import: String,
         /// What to do.
-        advice: &'static str,
+        advice: String,
     },
     /// A component of another world, or of another version of the contract.
-    #[error("expected an export of `{expected}`, found {}", found(exports))]
+    #[error("{}", mismatch(expected, exports))]
     Export {
-        /// What this host calls.
-        expected: &'static str,
+        /// What this host calls, one a version of the contract.
+        expected: Vec<&'static str>,
         /// What there is.
         exports: Vec<String>,
     },
@@ -58,11 +63,29 @@ pub enum LoadError {
     },
 }
 
-fn found(exports: &[String]) -> String {
+/// Two different mistakes: a component that is no plugin, and a plugin of a version that this host does not speak.
+fn mismatch(expected: &[&'static str], exports: &[String]) -> String {
+    let built_for: Vec<_> = exports.iter().filter_map(|name| named_by(name)).collect();
+    if built_for.is_empty() {
+        let (expected, found) = (expected.join("` or `"), quoted(exports));
+        return format!(
+            "expected an export of `{expected}`, found {found}; build it for the world `phase-plugin` of the contract"
+        );
+    }
+    let built_for = clean(&built_for.join(", "), MAX_FOUND);
+    let spoken: Vec<_> = expected.iter().filter_map(|name| named_by(name)).collect();
+    let spoken = spoken.join(", ");
+    format!(
+        "it was built for contract {built_for}; this host speaks {spoken}: build it for what this host speaks, or use a host that \
+         speaks {built_for}"
+    )
+}
+
+fn quoted(exports: &[String]) -> String {
     if exports.is_empty() {
         "no export at all".to_owned()
     } else {
-        format!("`{}`", exports.join("`, `"))
+        clean(&format!("`{}`", exports.join("`, `")), MAX_FOUND)
     }
 }
 

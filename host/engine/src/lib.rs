@@ -4,7 +4,6 @@
 //! [`Engine::load`] makes a [`Plugin`] of bytes; [`Engine::generate`] calls it. Each call runs in a fresh instance on threads that
 //! belong to guests alone, so a plugin that spins, traps or floods harms nobody else.
 
-mod bindings;
 mod call;
 mod contract;
 mod engine;
@@ -16,8 +15,10 @@ pub mod native;
 mod numbers;
 mod output;
 mod permits;
+mod said;
 mod sandbox;
 mod text;
+mod versions;
 
 pub use self::call::{Call, Cost, Outcome};
 pub use self::contract::{
@@ -27,6 +28,7 @@ pub use self::contract::{
 pub use self::engine::{Allocation, Engine, EngineOptions};
 pub use self::error::{CallError, EngineError, LoadError};
 pub use self::limits::{Limits, TICK};
-pub use self::load::{CONTRACT, GENERATOR, POWERLESS, Plugin, digest};
+pub use self::load::{POWERLESS, Plugin, digest};
 pub use self::numbers::contract_numbers;
 pub use self::sandbox::ObjectNames;
+pub use self::versions::{CONTRACT, GENERATOR, generators};

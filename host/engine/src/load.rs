@@ -5,22 +5,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
-use crate::bindings::PhasePluginPre;
-use crate::bindings::testbench::phase::types;
-use crate::call::Describe;
-use crate::contract::{Descriptor, Gvk};
+use crate::contract::Descriptor;
 use crate::engine::Engine;
 use crate::error::{CallError, LoadError};
 use crate::json::{self, JsonLimits};
 use crate::limits::Limits;
-use crate::sandbox::State;
+use crate::said;
+use crate::versions::{Guest, Version, version_of};
 
-/// The version of the contract that this host speaks.
-pub const CONTRACT: &str = "0.1.0";
-/// The export that this host calls: this version, and no other that semver would call compatible.
-pub const GENERATOR: &str = "testbench:phase/generator@0.1.0";
-/// Our own interfaces that a plugin may import.
-const OWN_IMPORTS: &[&str] = &["testbench:phase/types@0.1.0", "testbench:phase/host@0.1.0"];
 /// Packages whose interfaces exist without any power, since ordinary language runtimes import them.
 pub const POWERLESS: &[&str] = &[
     "wasi:cli",
@@ -49,13 +41,15 @@ pub(crate) struct Loaded {
     pub(crate) size: usize,
     pub(crate) imports: Vec<String>,
     pub(crate) descriptor: Descriptor,
-    pub(crate) component: PhasePluginPre<State>,
+    pub(crate) version: &'static Version,
+    pub(crate) guest: Arc<dyn Guest>,
 }
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugin")
             .field("digest", &self.loaded.digest)
+            .field("contract", &self.contract())
             .field("descriptor", &self.loaded.descriptor)
             .finish()
     }
@@ -78,6 +72,18 @@ impl Plugin {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.loaded.imports
+    }
+
+    /// The version of the contract that it was built for.
+    #[must_use]
+    pub fn contract(&self) -> &'static str {
+        self.loaded.version.contract
+    }
+
+    /// The export that is called, with its version. A component may have others.
+    #[must_use]
+    pub fn generator(&self) -> &'static str {
+        self.loaded.version.generator
     }
 
     /// What it says of itself.
@@ -106,11 +112,14 @@ impl Engine {
         digest: String,
         size: usize,
     ) -> Result<Plugin, LoadError> {
+        let version = self.version(component)?;
         let imports = self.imports(component);
-        imports.iter().try_for_each(|name| check_import(name))?;
-        let component = self.link(component)?;
+        imports
+            .iter()
+            .try_for_each(|name| check_import(name, version))?;
+        let guest = self.link(component, version)?;
         let described = self
-            .describe(&component, &digest)
+            .describe(&guest, &digest)
             .await
             .map_err(LoadError::Describe)?;
         let descriptor = descriptor(described)?;
@@ -120,7 +129,8 @@ impl Engine {
                 size,
                 imports,
                 descriptor,
-                component,
+                version,
+                guest,
             }),
         })
     }
@@ -141,38 +151,41 @@ impl Engine {
             .collect()
     }
 
-    fn link(&self, component: &Component) -> Result<PhasePluginPre<State>, LoadError> {
+    fn version(&self, component: &Component) -> Result<&'static Version, LoadError> {
         let kind = component.component_type();
         let exports: Vec<_> = kind
             .exports(&self.inner.wasmtime)
             .map(|(name, _)| name.to_owned())
             .collect();
-        if !exports.iter().any(|name| name == GENERATOR) {
-            return Err(LoadError::Export {
-                expected: GENERATOR,
-                exports,
-            });
-        }
+        let spoken = self.inner.versions;
+        version_of(&exports, spoken).ok_or_else(|| LoadError::Export {
+            expected: spoken.iter().map(|version| version.generator).collect(),
+            exports,
+        })
+    }
+
+    fn link(&self, component: &Component, version: &Version) -> Result<Arc<dyn Guest>, LoadError> {
         let linked = self.inner.linker.instantiate_pre(component);
         linked
-            .and_then(PhasePluginPre::new)
+            .and_then(version.guest)
             .map_err(|error| LoadError::Compile(format!("{error:#}")))
     }
 
     async fn describe(
         &self,
-        component: &PhasePluginPre<State>,
+        guest: &Arc<dyn Guest>,
         digest: &str,
-    ) -> Result<types::Descriptor, CallError> {
+    ) -> Result<said::Descriptor, CallError> {
         let names = Arc::new(|_: &str| None);
         let run = self.run(
-            component.clone(),
+            Arc::clone(guest),
             digest,
             DESCRIBE_HOLDER,
             Limits::default(),
             names,
         );
-        Ok(run.await?.call(Describe).await?.answer)
+        let ran = run.await?.call(|guest, store| guest.describe(store));
+        Ok(ran.await?.answer)
     }
 }
 
@@ -197,20 +210,25 @@ pub(crate) fn check_is_component(wasm: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent { found })
 }
 
-fn check_import(name: &str) -> Result<(), LoadError> {
-    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+fn check_import(name: &str, version: &Version) -> Result<(), LoadError> {
+    let (interface, number) = name.split_once('@').unwrap_or((name, ""));
     let package = interface.split('/').next().unwrap_or_default();
-    if OWN_IMPORTS.contains(&name) || (POWERLESS.contains(&package) && version.starts_with("0.2."))
+    if version.imports.contains(&name)
+        || (POWERLESS.contains(&package) && number.starts_with("0.2."))
     {
         return Ok(());
     }
     let advice = match package {
         "wasi:http" => {
-            "a plugin has no network: build it without fetch (componentize-js: `disableFeatures: ['http', 'fetch-event']`)"
+            "a plugin has no network: build it without fetch (componentize-js: `disableFeatures: ['http', 'fetch-event']`)".to_owned()
         }
-        "testbench:phase" => "it was built for another version of the contract than 0.1.0",
-        _ if POWERLESS.contains(&package) => "only version 0.2 of WASI is there",
-        _ => "what it needs has to be in its request",
+        "testbench:phase" => format!(
+            "it was built for contract {}, of which this host has `{}`: build it with no more than these, or use a host that has it",
+            version.contract,
+            version.imports.join("` and `")
+        ),
+        _ if POWERLESS.contains(&package) => "only version 0.2 of WASI is there".to_owned(),
+        _ => "what it needs has to be in its request".to_owned(),
     };
     Err(LoadError::Import {
         import: name.to_owned(),
@@ -218,8 +236,8 @@ fn check_import(name: &str) -> Result<(), LoadError> {
     })
 }
 
-fn descriptor(described: types::Descriptor) -> Result<Descriptor, LoadError> {
-    let types::Descriptor {
+fn descriptor(described: said::Descriptor) -> Result<Descriptor, LoadError> {
+    let said::Descriptor {
         name,
         version,
         settings_schema,
@@ -271,10 +289,6 @@ fn descriptor(described: types::Descriptor) -> Result<Descriptor, LoadError> {
         json::parse(&ext, JsonLimits::default())
             .map_err(|error| wrong("ext", format!("is no JSON: {error}")))?;
     }
-    let creates = creates
-        .into_iter()
-        .map(|types::Gvk { api_version, kind }| Gvk { api_version, kind })
-        .collect();
     Ok(Descriptor {
         name,
         version,

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::bindings::testbench::phase::types;
-use crate::contract::{
-    Contribution, Diagnostic, Failure, FailureKind, Gvk, Manifest, Severity, is_object_key,
-};
+use crate::contract::{Contribution, Diagnostic, Failure, Gvk, Manifest, is_object_key};
 use crate::error::CallError;
 use crate::json::{self, JsonLimits};
+use crate::said;
 use crate::text::clean;
 
 pub(crate) const MAX_DIAGNOSTICS: usize = 32;
@@ -21,7 +19,7 @@ pub(crate) const MAX_OBJECTS: usize = 64;
 
 /// The answer as plain types, where it keeps the contract and holds at most `limit` bytes of text.
 pub(crate) fn check(
-    answer: Result<types::Contribution, types::Failure>,
+    answer: said::Answer,
     limit: usize,
 ) -> Result<Result<Contribution, Failure>, CallError> {
     if size(&answer) > limit {
@@ -33,8 +31,8 @@ pub(crate) fn check(
     }
 }
 
-fn check_contribution(contribution: types::Contribution) -> Result<Contribution, CallError> {
-    let types::Contribution {
+fn check_contribution(contribution: said::Contribution) -> Result<Contribution, CallError> {
+    let said::Contribution {
         workflow,
         objects,
         diagnostics,
@@ -77,10 +75,10 @@ fn check_contribution(contribution: types::Contribution) -> Result<Contribution,
     })
 }
 
-fn check_manifest(manifest: types::Manifest) -> Result<Manifest, CallError> {
-    let types::Manifest {
+fn check_manifest(manifest: said::Manifest) -> Result<Manifest, CallError> {
+    let said::Manifest {
         key,
-        kind: types::Gvk { api_version, kind },
+        kind: Gvk { api_version, kind },
         body,
     } = manifest;
     let body = parse_object(&format!("objects[{key}].body"), &body)?;
@@ -103,8 +101,8 @@ fn check_manifest(manifest: types::Manifest) -> Result<Manifest, CallError> {
     })
 }
 
-fn check_failure(failure: types::Failure) -> Result<Failure, CallError> {
-    let types::Failure {
+fn check_failure(failure: said::Failure) -> Result<Failure, CallError> {
+    let said::Failure {
         kind,
         diagnostics,
         ext,
@@ -112,19 +110,15 @@ fn check_failure(failure: types::Failure) -> Result<Failure, CallError> {
     if let Some(ext) = ext {
         parse_object("ext", &ext)?;
     }
-    let kind = match kind {
-        types::FailureKind::Rejected => FailureKind::Rejected,
-        types::FailureKind::Waiting => FailureKind::Waiting,
-    };
     Ok(Failure {
         kind,
         diagnostics: check_diagnostics(diagnostics)?,
     })
 }
 
-fn check_diagnostics(diagnostics: Vec<types::Diagnostic>) -> Result<Vec<Diagnostic>, CallError> {
-    let check = |(i, diagnostic): (usize, types::Diagnostic)| {
-        let types::Diagnostic {
+fn check_diagnostics(diagnostics: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, CallError> {
+    let check = |(i, diagnostic): (usize, Diagnostic)| {
+        let Diagnostic {
             severity,
             code,
             message,
@@ -140,10 +134,7 @@ fn check_diagnostics(diagnostics: Vec<types::Diagnostic>) -> Result<Vec<Diagnost
             ));
         }
         Ok(Diagnostic {
-            severity: match severity {
-                types::Severity::Info => Severity::Info,
-                types::Severity::Warning => Severity::Warning,
-            },
+            severity,
             code,
             message: clean(&message, MAX_MESSAGE),
             path: path.map(|path| clean(&path, MAX_POINTER)),
@@ -175,9 +166,9 @@ fn parse_object(at: &str, text: &str) -> Result<Map<String, Value>, CallError> {
 }
 
 /// Bytes of all texts of an answer.
-fn size(answer: &Result<types::Contribution, types::Failure>) -> usize {
+fn size(answer: &said::Answer) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let diagnostics = |list: &[types::Diagnostic]| -> usize {
+    let diagnostics = |list: &[Diagnostic]| -> usize {
         list.iter()
             .map(|diagnostic| {
                 diagnostic.code.len() + diagnostic.message.len() + text(&diagnostic.path)
@@ -185,7 +176,7 @@ fn size(answer: &Result<types::Contribution, types::Failure>) -> usize {
             .sum()
     };
     match answer {
-        Ok(types::Contribution {
+        Ok(said::Contribution {
             workflow,
             objects,
             diagnostics: list,
@@ -202,7 +193,7 @@ fn size(answer: &Result<types::Contribution, types::Failure>) -> usize {
                 .sum();
             text(workflow) + text(ext) + objects + diagnostics(list)
         }
-        Err(types::Failure {
+        Err(said::Failure {
             kind: _,
             diagnostics: list,
             ext,

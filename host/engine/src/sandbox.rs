@@ -16,11 +16,10 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use crate::bindings::PhasePlugin;
-use crate::bindings::testbench::phase::{host, types};
-use crate::contract::{LogLevel, LogLine, literal};
+use crate::contract::{LogLevel, LogLine};
 use crate::limits::MemorySum;
 use crate::text::clean;
+use crate::versions::Version;
 
 /// Gives names to a plugin's objects; `None` for a key that is not allowed.
 pub type ObjectNames = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -92,15 +91,20 @@ impl State {
     }
 }
 
-/// Everything that a plugin may import.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+/// Everything that a plugin of one of these versions may import.
+pub(crate) fn linker(
+    engine: &wasmtime::Engine,
+    versions: &[Version],
+) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     // Over WASI's own: its `subscribe-duration` sleeps in real time, whatever the clock says.
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     linker.allow_shadowing(false);
-    PhasePlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    for version in versions {
+        (version.link)(&mut linker)?;
+    }
     Ok(linker)
 }
 
@@ -113,38 +117,26 @@ impl WasiView for State {
     }
 }
 
-impl types::Host for State {}
-
-impl host::Host for State {
-    fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
-        let message = clean(&message, MAX_LOG_LINE);
+/// What the host functions of all versions do.
+impl State {
+    pub(crate) fn add_to_log(&mut self, level: LogLevel, message: &str) {
+        let message = clean(message, MAX_LOG_LINE);
         // The last words before a trap, in whichever way they were said.
         self.written.push(format!("{message}\n").as_bytes());
         if self.log.lines.len() == MAX_LOG_LINES {
             self.log.dropped += 1;
-            return Ok(());
+            return;
         }
-        let level = match level {
-            host::Level::Debug => LogLevel::Debug,
-            host::Level::Info => LogLevel::Info,
-            host::Level::Warn => LogLevel::Warn,
-            host::Level::Error => LogLevel::Error,
-        };
         self.log.lines.push(LogLine { level, message });
-        Ok(())
     }
 
-    fn object_name(&mut self, key: String) -> wasmtime::Result<String> {
-        (self.object_names)(&key).ok_or_else(|| {
-            let key = clean(&key, 64);
+    pub(crate) fn name_of_object(&self, key: &str) -> wasmtime::Result<String> {
+        (self.object_names)(key).ok_or_else(|| {
+            let key = clean(key, 64);
             wasmtime::format_err!(
                 "object-name: expected a key of 1 to 20 of a-z and 0-9, found `{key}`"
             )
         })
-    }
-
-    fn literal(&mut self, text: String) -> wasmtime::Result<String> {
-        Ok(literal(&text))
     }
 }
 
