@@ -10,14 +10,16 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use testbench_core::compose::{Grants, MergeError, PolicyError, contract};
 use testbench_core::invoke::input_keys;
 use testbench_core::slots::{SLOTS, may_be_disabled};
-use testbench_engine::{CallError, GENERATOR, POWERLESS, contract_numbers};
+use testbench_engine::{CallError, POWERLESS, contract_numbers, generators};
 
 const DOCUMENT: &str = include_str!("../../../docs/contract.md");
 const SCHEMA: &str = include_str!("../../../docs/input.schema.json");
+/// The schema as it was when contract 0.1 was frozen.
+const FROZEN_SCHEMA: &str = include_str!("contract/input-0.1.schema.json");
 
 /// The lines after the marker `name`, up to the next blank line behind them.
 fn checked(name: &str) -> Vec<&'static str> {
@@ -102,11 +104,12 @@ fn slots_are_those_of_the_chain_in_its_order() {
 fn lists_are_those_of_the_policy() {
     let (prefix, keys) = contract::plugin_metadata();
     let metadata = [&[prefix], keys].concat();
+    let generators: Vec<_> = generators().collect();
     for (name, code) in [
         ("paths", contract::workflow_paths()),
         ("env lists", contract::env_lists()),
         ("metadata", metadata.as_slice()),
-        ("export", &[GENERATOR]),
+        ("exports", generators.as_slice()),
     ] {
         assert_same(name, code.to_vec(), list(name));
     }
@@ -337,5 +340,85 @@ fn every_example_is_valid_as_part_of_the_base() {
                 error.instance_path()
             );
         }
+    }
+}
+
+#[test]
+fn the_input_still_is_what_0_1_promised() {
+    let frozen: Value = serde_json::from_str(FROZEN_SCHEMA).unwrap();
+    let broken = taken_back("#", &frozen, &schema());
+    assert!(
+        broken.is_empty(),
+        "docs/input.schema.json takes back what plugins of contract 0.1 rely on: {broken:#?}. Put it back. The schema may grow \
+         beside it, by properties, required ones too, and by choices of a `oneOf`; anything else needs a new version of the \
+         contract (docs/contract.md §10)."
+    );
+}
+
+/// Where `today` lacks what `frozen` says. It may say more.
+fn taken_back(at: &str, frozen: &Value, today: &Value) -> Vec<String> {
+    let may_grow = at.ends_with("/required") || at.ends_with("/oneOf");
+    match (frozen, today) {
+        (Value::Object(before), Value::Object(now)) => before
+            .iter()
+            .filter(|(key, value)| !is_prose(key, value))
+            .flat_map(|(key, value)| {
+                let now = now.get(key).unwrap_or(&Value::Null);
+                taken_back(&format!("{at}/{key}"), value, now)
+            })
+            .collect(),
+        (Value::Array(before), Value::Array(now)) if may_grow => before
+            .iter()
+            .filter(|entry| !now.iter().any(|now| taken_back(at, entry, now).is_empty()))
+            .map(|entry| format!("{at}: {entry}"))
+            .collect(),
+        _ if frozen == today => Vec::new(),
+        _ => vec![format!("{at}: {frozen}")],
+    }
+}
+
+/// Descriptions may be put better at any time.
+fn is_prose(key: &str, value: &Value) -> bool {
+    ["description", "title"].contains(&key) && value.is_string()
+}
+
+#[test]
+fn growth_of_the_input_is_told_from_what_breaks_plugins() {
+    let before = json!({
+        "required": ["a"],
+        "properties": {"a": {"enum": [1], "description": "old"}, "b": {"oneOf": [{"type": "string"}]}}
+    });
+    let changed = |pointer: &str, value: Value| {
+        let mut schema = before.clone();
+        *schema.pointer_mut(pointer).unwrap() = value;
+        taken_back("#", &before, &schema)
+    };
+    for (pointer, grown) in [
+        ("/required", json!(["b", "a"])),
+        ("/properties/a/description", json!("new")),
+        ("/properties/a", json!({"enum": [1], "minimum": 0})),
+        (
+            "/properties/b/oneOf",
+            json!([{"type": "number"}, {"type": "string"}]),
+        ),
+    ] {
+        assert_eq!(changed(pointer, grown), Vec::<String>::new(), "{pointer}");
+    }
+    for (pointer, broken, at) in [
+        ("/required", json!([]), "#/required: \"a\""),
+        ("/properties/a", Value::Null, "#/properties/a: "),
+        (
+            "/properties/a/enum",
+            json!([1, 2]),
+            "#/properties/a/enum: [1]",
+        ),
+        (
+            "/properties/b/oneOf/0/type",
+            json!("number"),
+            "#/properties/b/oneOf: ",
+        ),
+    ] {
+        let found = changed(pointer, broken);
+        assert!(found.len() == 1 && found[0].starts_with(at), "{found:?}");
     }
 }

@@ -5,6 +5,8 @@
     reason = "helpers of tests are not inside test functions, but fail like them"
 )]
 
+mod frozen;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
