@@ -3,7 +3,7 @@ use std::path::Path;
 use serde_json::json;
 use testbench_core::error::with_causes;
 use testbench_core::yaml;
-use testbench_engine::{Descriptor, Engine, EngineOptions, GENERATOR, Gvk, Plugin};
+use testbench_engine::{Descriptor, Engine, EngineOptions, Gvk, Plugin};
 
 use super::registry::{RegistryArgs, reference, refused};
 use super::{load, megabytes};
@@ -47,7 +47,8 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CommandError> {
             "settingsSchema": settings_schema,
         },
         "digest": plugin.digest(),
-        "exports": [GENERATOR],
+        "exports": [plugin.generator()],
+        "contract": plugin.contract(),
         "imports": plugin.imports(),
         "size": format!("{} ({} bytes)", megabytes(plugin.size()), plugin.size()),
     });

@@ -4,7 +4,6 @@ use clap::ArgGroup;
 use serde_json::{Value, json};
 use testbench_core::experiment::API_VERSION;
 use testbench_core::yaml;
-use testbench_engine::GENERATOR;
 use testbench_registry::Artifact;
 
 use super::registry::{RegistryArgs, reference, refused};
@@ -49,7 +48,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CommandError> {
     let credentials = args.registry.credentials(&reference)?;
     let artifact = Artifact {
         wasm,
-        exports: vec![GENERATOR.to_owned()],
+        exports: vec![plugin.generator().to_owned()],
         imports: plugin.imports().to_vec(),
         ..Artifact::default()
     };

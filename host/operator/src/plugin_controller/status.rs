@@ -2,7 +2,6 @@
 
 use testbench_api::PhasePluginStatus;
 use testbench_core::slots::{CustomPhase, Registered};
-use testbench_engine::CONTRACT;
 
 use super::outcome::{PluginFailure, PluginOutcome, Step};
 use crate::conditions::{Conditions, State};
@@ -25,7 +24,7 @@ pub fn next(
         let plugin = &serving.plugin;
         let descriptor = plugin.descriptor();
         status.plugin = Some(format!("{} {}", descriptor.name, descriptor.version));
-        status.contract = Some(CONTRACT.to_owned());
+        status.contract = Some(plugin.contract().to_owned());
         status.last_good_digest = Some(plugin.digest().to_owned());
         status.size = u64::try_from(plugin.size()).ok();
     }
