@@ -93,7 +93,37 @@ pub enum StepError {
     Invoke(Vec<PhaseError>),
     /// The pieces make no whole.
     #[error("{}", lines(.0))]
-    Compose(Vec<ComposeError>),
+    Compose(Vec<Unfit>),
+}
+
+/// Why the pieces make no whole, and whose they are: a phase's name alone does not say which component to look at.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{}", plugins.concat())]
+pub struct Unfit {
+    /// What is wrong.
+    pub error: ComposeError,
+    /// The plugins that it speaks of, bundled ones apart, each in parentheses.
+    plugins: Vec<String>,
+}
+
+impl Unfit {
+    fn of(error: ComposeError, contributed: &[Contributed]) -> Self {
+        let phases = error.phases();
+        let concerned = contributed.iter().filter(|piece| {
+            piece.plugin.identity != PluginIdentity::Bundled
+                && phases.contains(&piece.phase.as_str())
+        });
+        let plugins = concerned.map(|piece| {
+            let plugin = &piece.plugin.plugin;
+            let descriptor = plugin.descriptor();
+            let (name, version) = (&descriptor.name, &descriptor.version);
+            format!(" (plugin {name} {version}, {})", plugin.digest())
+        });
+        Self {
+            plugins: plugins.collect(),
+            error,
+        }
+    }
 }
 
 /// From a resolved Experiment to the objects that the cluster should hold.
@@ -145,7 +175,7 @@ fn compose(
     mut contributed: Vec<Contributed>,
     mut ignored: Vec<Ignored>,
     placement: &Placement,
-) -> Result<Composed, Vec<ComposeError>> {
+) -> Result<Composed, Vec<Unfit>> {
     loop {
         let errors = match compose::compose(validated, &contributed, placement) {
             Ok(objects) => return Ok((objects, contributed, ignored)),
@@ -165,7 +195,10 @@ fn compose(
             .rev()
             .find_map(|(i, piece)| Some((i, about(piece)?)))
         else {
-            return Err(errors);
+            let unfit = errors
+                .into_iter()
+                .map(|error| Unfit::of(error, &contributed));
+            return Err(unfit.collect());
         };
         ignored.push(Ignored {
             phase: contributed[i].phase.clone(),
