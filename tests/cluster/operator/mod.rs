@@ -5,6 +5,7 @@ mod cut;
 mod deletion;
 mod drift;
 mod generate;
+mod hostile;
 mod idle;
 mod kinds_missing;
 mod plugins;

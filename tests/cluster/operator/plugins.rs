@@ -27,7 +27,7 @@ pub(super) fn plugin(name: &str, spec: Value) -> Value {
 }
 
 /// A ConfigMap that holds a component, and a PhasePlugin that names it.
-async fn component(operated: &Operated, name: &str, wasm: &[u8]) {
+pub(super) async fn component(operated: &Operated, name: &str, wasm: &[u8]) {
     let map = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
         "binaryData": {"plugin.wasm": STANDARD.encode(wasm)},

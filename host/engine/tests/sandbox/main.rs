@@ -5,16 +5,14 @@
     reason = "helpers of tests are not inside test functions, but fail like them"
 )]
 
-mod guest;
-
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use guest::{ANSWER, DATA, Guest, some_text};
 use serde_json::json;
 use testbench_engine::{
     Call, CallError, Engine, EngineOptions, Limits, LoadError, LogLevel, Outcome, Plugin, native,
 };
+use testbench_hostile_guests::{ANSWER, DATA, Guest, answer};
 
 /// One engine for all tests: what one guest does must not matter to another.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(EngineOptions::default()).unwrap());
@@ -32,7 +30,7 @@ fn call() -> Call {
 }
 
 async fn load(guest: &Guest) -> Plugin {
-    ENGINE.load(&guest.wasm()).await.unwrap()
+    ENGINE.load(&guest.wasm().unwrap()).await.unwrap()
 }
 
 async fn run(guest: &Guest) -> Result<Outcome, CallError> {
@@ -68,7 +66,7 @@ async fn a_plugin_that_behaves_is_described_and_answers() {
 
 #[tokio::test]
 async fn native_code_that_was_made_ahead_is_the_same_plugin() {
-    let wasm = Guest::answering(r#"{"steps":[]}"#).wasm();
+    let wasm = Guest::answering(r#"{"steps":[]}"#).wasm().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("native");
     std::fs::write(&file, native::compile(&wasm).unwrap()).unwrap();
@@ -157,7 +155,7 @@ async fn endless_growth_ends_by_the_memory_limit() {
 #[tokio::test]
 async fn a_component_that_starts_with_too_much_memory_does_not_load() {
     let guest = Guest::new("").globals("(memory $m1 1024)");
-    let error = ENGINE.load(&guest.wasm()).await.unwrap_err();
+    let error = ENGINE.load(&guest.wasm().unwrap()).await.unwrap_err();
     assert!(
         matches!(error, LoadError::Describe(CallError::MemoryLimit { .. })),
         "{error:?}"
@@ -182,7 +180,7 @@ async fn deep_recursion_and_unreachable_code_are_traps_named_as_such() {
 async fn an_answer_that_is_too_large_is_refused_before_it_is_parsed() {
     // A little over the limit by its text alone, and far over what the host lifts at all.
     for length in [(2 << 20) + 1, 3 << 20] {
-        let error = fails(&Guest::new(&some_text(4, 0, length))).await;
+        let error = fails(&Guest::new(&answer(0, length))).await;
         assert!(matches!(error, CallError::OutputLimit { .. }), "{error}");
     }
 }
@@ -288,7 +286,7 @@ fn reading(import: &str, function: &str, core: &str) -> Guest {
                (br_if 0 (i32.lt_u (local.get $i) (i32.const 16))))",
             DATA + 6
         )
-        + &some_text(4, DATA, 24);
+        + &answer(DATA, 24);
     Guest::new(&spell).data(r#"{"a":"................"}"#).wasi(
         &format!(r#"(import "{import}" (instance $clock (export "{function}" (func (result u64)))))"#),
         &format!(r#"(core func $read (canon lower (func $clock "{function}"))) (core instance $w (export "read" (func $read)))"#),
@@ -375,7 +373,7 @@ async fn imports_that_no_plugin_gets_are_refused_by_name() {
         ),
     ] {
         let guest = reading(import, "now", "(i64.const 0)");
-        match ENGINE.load(&guest.wasm()).await.unwrap_err() {
+        match ENGINE.load(&guest.wasm().unwrap()).await.unwrap_err() {
             LoadError::Import {
                 import: found,
                 advice: given,
@@ -392,9 +390,9 @@ async fn imports_that_no_plugin_gets_are_refused_by_name() {
 async fn bytes_that_are_no_plugin_are_refused_saying_what_they_are() {
     let module = wat::parse_str("(module)").unwrap();
     let empty = wat::parse_str("(component)").unwrap();
-    let other_version =
-        wat::parse_str(Guest::new("").wat("testbench:phase/generator@0.1.7")).unwrap();
-    let mut broken = Guest::new("").wasm();
+    let other_version = Guest::default().exported_as("testbench:phase/generator@0.1.7");
+    let other_version = other_version.wasm().unwrap();
+    let mut broken = Guest::new("").wasm().unwrap();
     broken.truncate(200);
     for (wasm, message) in [
         (&module[..], "found a core module"),
@@ -424,10 +422,13 @@ async fn a_plugin_that_spins_does_not_stop_another() {
     })
     .unwrap();
     let spinning = engine
-        .load(&Guest::new("(loop (br 0))").wasm())
+        .load(&Guest::new("(loop (br 0))").wasm().unwrap())
         .await
         .unwrap();
-    let honest = engine.load(&Guest::answering("{}").wasm()).await.unwrap();
+    let honest = engine
+        .load(&Guest::answering("{}").wasm().unwrap())
+        .await
+        .unwrap();
     let limits = Limits {
         cpu: Duration::from_secs(3600),
         wall: Duration::from_secs(3600),

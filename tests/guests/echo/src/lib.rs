@@ -17,6 +17,7 @@ struct Settings {
     #[serde(default)]
     objects: Vec<Object>,
     failure: Option<Refusal>,
+    panic: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +47,13 @@ impl Guest for Echo {
             workflow,
             objects,
             failure,
+            panic,
         } = serde_json::from_str(&request.settings)
             .map_err(|error| Failure::rejected("Settings", error.to_string()))?;
+        #[expect(clippy::panic, reason = "what the host makes of a panic is a case too")]
+        if let Some(message) = panic {
+            panic!("{message}");
+        }
         match failure {
             Some(Refusal::Rejected(message)) => Err(Failure::rejected("Echoed", message)),
             Some(Refusal::Waiting(message)) => Err(waiting(message)),
