@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testbench_core::error::with_causes;
 use testbench_engine::native;
 use tokio::process::Command;
@@ -14,8 +14,10 @@ use tokio::sync::Mutex;
 
 use super::cache::replace;
 
-/// Address space of the compiler, in bytes. 18 MB of component take about 350 MiB of memory; the rest is address space that threads
-/// and allocators reserve.
+/// Memory of the compiler, in bytes: 18 MB of component take about 350 MiB. Some kilobytes can take as much as there is, and with it
+/// the operator, whose container ends as a whole.
+const MEMORY: u64 = 1 << 30;
+/// Its address space, in bytes: what threads and allocators reserve counts too.
 const ADDRESS_SPACE: u64 = 4 << 30;
 /// Seconds that it may compute.
 const CPU_SECONDS: u64 = 120;
@@ -76,12 +78,26 @@ impl Compiler {
         Err(match output.status.code() {
             Some(REFUSED) => said,
             _ => format!(
-                "the compiler ended by {}; it may use {CPU_SECONDS} s and {} MiB: {said}",
+                "the compiler ended by {}; it may use at most {CPU_SECONDS} s and {} MiB, and large functions with many \
+                 variables take most: split them: {said}",
                 output.status,
-                ADDRESS_SPACE >> 20
+                MEMORY >> 20
             ),
         })
     }
+}
+
+/// Limits this process to `limit`, or to less where somebody has done so: nobody may raise that.
+fn lower(resource: Resource, limit: u64) -> rustix::io::Result<()> {
+    let given = getrlimit(resource).maximum;
+    let limit = Some(given.map_or(limit, |given| given.min(limit)));
+    setrlimit(
+        resource,
+        Rlimit {
+            current: limit,
+            maximum: limit,
+        },
+    )
 }
 
 /// Exit code of a compiler that refuses a component, and says why.
@@ -95,15 +111,12 @@ pub fn run_child(wasm: &Path, native: &Path) -> u8 {
         let _ = std::io::stderr().write_all(message.as_bytes());
     };
     for (resource, limit) in [
+        (Resource::Data, MEMORY),
         (Resource::As, ADDRESS_SPACE),
         (Resource::Cpu, CPU_SECONDS),
         (Resource::Core, 0),
     ] {
-        let limit = Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
-        };
-        if let Err(error) = setrlimit(resource, limit) {
+        if let Err(error) = lower(resource, limit) {
             say(format!("failed to limit the compiler: {error}"));
             return 1;
         }
