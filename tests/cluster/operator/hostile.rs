@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::{Either, select};
 use serde_json::{Value, json};
 use testbench_engine::digest;
-use testbench_hostile_guests::{Attack, Expect, Means, Told, corpus};
+use testbench_hostile_guests::{Attack, Expect, Guest, Means, Told, corpus};
 use testbench_operator::kinds::{
     CONFIG_MAP, EXPERIMENT, PHASE_PLUGIN, TEST_TRIGGER, TEST_WORKFLOW,
 };
@@ -260,4 +260,88 @@ fn only_told(operated: &Operated, before: usize, attacks: &[Attack]) {
             "{event:?}"
         );
     }
+}
+
+/// As [`testbench_operator::plugin_controller::compile`] limits the compiler, but so low that a test reaches it in seconds: KiB of
+/// memory, and seconds.
+const LIMITED: &str = r#"ulimit -d 262144 && ulimit -t 3 && exec "$@""#;
+
+/// A few kilobytes that no compiler is done with in time, or in whatever memory there is.
+#[tokio::test]
+async fn what_would_compile_without_end_is_refused_and_others_are_served() {
+    let mut operated = Operated::unattended().await;
+    let unlimited = std::mem::take(&mut operated.compiler);
+    let limited = ["sh", "-c", LIMITED, "sh"].map(Into::into);
+    operated.compiler = [limited.to_vec(), unlimited].concat();
+    operated.start_operator().await;
+    references(&operated).await;
+    change(&operated, INNOCENT, "Hello").await;
+    operated.until_ready(INNOCENT).await;
+
+    let bombs = [
+        ("slow", nested_loops(320, 320), "signal: 9"),
+        ("large", loops(20_000, 20_000), "memory allocation of"),
+    ]
+    .map(|(name, code, cause)| (name, Guest::default().globals(&code).wasm().unwrap(), cause));
+    for (name, bomb, _) in &bombs {
+        component(&operated, name, bomb).await;
+        operated.apply(of(name, json!({}))).await;
+    }
+    component(&operated, "echo", ECHO).await;
+    let steps = json!({"workflow": {"steps": [{"shell": "true"}]}});
+    operated.apply(of("echo", steps)).await;
+    until_plugin(&operated, "echo", "True", "Serving").await;
+    for (name, bomb, cause) in &bombs {
+        let refused = until_plugin(&operated, name, "False", "CompileFailed").await;
+        assert_eq!(refused["status"]["digest"], digest(bomb), "{name}");
+        let texts = [
+            "the compiler ended by signal",
+            "at most 120 s and 1024 MiB",
+            cause,
+        ];
+        says(name, message(&refused), &texts.map(str::to_owned));
+    }
+    change(&operated, INNOCENT, "Hello again").await;
+    operated.until_ready(INNOCENT).await;
+}
+
+/// A PhasePlugin of the component in the ConfigMap `name`, which no Experiment has.
+fn of(name: &str, settings: Value) -> Value {
+    let source = json!({"configMap": {"name": name, "key": "plugin.wasm"}});
+    let nobody = json!({"matchLabels": {"attack": name}});
+    plugin(
+        name,
+        json!({"source": source, "experimentSelector": nobody, "settings": settings}),
+    )
+}
+
+/// A function in which each of `loops`, one in another, may see another value of each of `variables`.
+fn nested_loops(loops: usize, variables: usize) -> String {
+    let set = |i: usize| format!("(local.set {i} (i32.add (local.get {i}) (local.get 0)))");
+    let sets = (1..=variables).map(set).collect::<String>();
+    let (open, close) = ("(loop ", "(br_if 0 (local.get 0)))");
+    function(
+        variables,
+        &(open.repeat(loops) + &sets + &close.repeat(loops)),
+    )
+}
+
+/// The same with one loop behind another.
+fn loops(loops: usize, variables: usize) -> String {
+    let one = |i: usize| {
+        let (to, from) = (i % variables + 1, i * 7 % variables + 1);
+        format!(
+            "(loop (local.set {to} (i32.add (local.get {from}) (i32.const {i}))) (br_if 0 (local.get 0)))"
+        )
+    };
+    let read = |i: usize| format!("(local.set 0 (i32.xor (local.get 0) (local.get {i})))");
+    let all = (0..loops).map(one).chain((1..=variables).map(read));
+    function(variables, &all.collect::<String>())
+}
+
+fn function(variables: usize, body: &str) -> String {
+    format!(
+        "(func (param i32) (local {}) {body})",
+        "i32 ".repeat(variables)
+    )
 }

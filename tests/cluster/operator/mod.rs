@@ -16,6 +16,7 @@ mod registries;
 mod samples;
 mod tells;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -60,6 +61,8 @@ struct Operated {
     longest_silence: Option<Duration>,
     /// What the administrator allows plugins.
     administration: PluginConfig,
+    /// What compiles components.
+    compiler: Vec<OsString>,
     /// Where components outlast a restart of the operator.
     cache: TempDir,
 }
@@ -103,6 +106,7 @@ impl Operated {
             line: None,
             longest_silence: None,
             administration: PluginConfig::default(),
+            compiler: vec![env!("CARGO_BIN_EXE_operator").into(), "compile".into()],
             cache: tempfile::tempdir().unwrap(),
         };
         operated.grant_events().await;
@@ -134,7 +138,7 @@ impl Operated {
             listen: ([127, 0, 0, 1], 0).into(),
             plugins: self.administration.clone(),
             cache_dir: self.cache.path().to_owned(),
-            compiler: vec![env!("CARGO_BIN_EXE_operator").into(), "compile".into()],
+            compiler: self.compiler.clone(),
         };
         let host = host().await;
         let kubeconfig = kubeconfig(self.cluster).await;
