@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testbench_guest_build::main(&["testbench-guest-echo", "testbench-example-red-team"])
+    testbench_guest_build::main(&[
+        "testbench-guest-echo",
+        "testbench-guest-prying",
+        "testbench-example-red-team",
+    ])
 }

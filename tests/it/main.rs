@@ -12,6 +12,7 @@ mod defects;
 mod deploy;
 mod determinism;
 mod neighbours;
+mod prying;
 mod requests;
 
 /// Says that a test is skipped: past the test harness, which keeps to itself what a test that passes prints.
