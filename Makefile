@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help tools languages control-plane registry demo demo-offline test test-fast lint image-check build-times
+.PHONY: help tools languages control-plane registry demo demo-offline test test-fast lint soak image-check build-times
 
 # A folder with Testkube's own CustomResourceDefinitions, where there is one; the tests say so when they skip it.
 NEIGHBOUR_CRDS ?= $(realpath ../shared/crds)
@@ -47,6 +47,9 @@ lint: tools ## Format, lints and docs alone.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(ALL) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet $(ALL)
+
+soak: tools ## See that 10,000 failures and 50 time-outs of plugins leave no memory behind: a minute or two; `test` has the short form.
+	SOAK_FAILURES=10000 SOAK_TIMEOUTS=50 cargo test --package testbench-tests --test soak -- --nocapture
 
 image-check: tools ## Build the image's binary, and run it alone in an empty root: minutes, and not part of `test`.
 	@hack/image-check.sh
