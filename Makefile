@@ -10,7 +10,7 @@ endif
 
 # What needs a real control plane or registry, Node.js or Python is behind these features, so that no list of tests stands here.
 CONTROL_PLANE := --features testbench-tests/control-plane
-ALL := $(CONTROL_PLANE),testbench-registry/real-registry,testbench-cli/languages
+ALL := $(CONTROL_PLANE),testbench-registry/real-registry,testbench-cli/languages,testbench-tests/languages
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15

@@ -2,12 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube::ResourceExt as _;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, PHASE_PLUGIN, TEST_WORKFLOW};
+use testbench_core::config::CeilingKind;
+use testbench_operator::kinds::{CONFIG_MAP, EXPERIMENT, Kind, PHASE_PLUGIN, TEST_WORKFLOW};
 use testbench_test_guests::ECHO;
+use testbench_tests::control_plane::poll;
 
-use super::{Operated, condition, experiment, scenarios, with_weather};
+use super::{ACCOUNT, LIMIT, Operated, condition, experiment, references, scenarios, with_weather};
 
 /// A PhasePlugin behind `run`, in all Experiments.
 pub(super) fn plugin(name: &str, spec: Value) -> Value {
@@ -349,3 +352,64 @@ async fn no_field_widens_what_a_plugin_may() {
         until_steps(&operated, &BUNDLED).await;
     }
 }
+
+/// The administrator names the kind, and grants the operator the rights for it.
+#[tokio::test]
+async fn a_kind_within_the_ceiling_is_generated_owned_and_pruned() {
+    let mut operated = Operated::unattended().await;
+    operated.administration.ceiling.kinds = vec![CeilingKind {
+        api_version: "v1".to_owned(),
+        kind: "Service".to_owned(),
+        plural: "services".to_owned(),
+    }];
+    let group = "rbac.authorization.k8s.io";
+    let verbs = ["get", "list", "watch", "create", "patch", "delete"];
+    operated
+        .apply(json!({
+            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": "services"},
+            "rules": [{"apiGroups": [""], "resources": ["services"], "verbs": verbs}],
+        }))
+        .await;
+    operated
+        .apply(json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "services"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "services"},
+            "subjects": [{"kind": "ServiceAccount", "namespace": ACCOUNT.0, "name": ACCOUNT.1}],
+        }))
+        .await;
+    operated.start_operator().await;
+    references(&operated).await;
+    let spec = json!({"scenarios": scenarios("Hello")});
+    operated.apply(experiment("weather", spec)).await;
+    operated.until_ready("weather").await;
+
+    component(&operated, "door", ECHO).await;
+    let body = json!({"spec": {"ports": [{"port": 80}]}});
+    let mut door = from_config_map(
+        "door",
+        json!({"objects": [{"key": "door", "apiVersion": "v1", "kind": "Service", "body": body}]}),
+    );
+    door["spec"]["allowed"] = json!({"kinds": [{"apiVersion": "v1", "kind": "Service"}]});
+    operated.apply(door).await;
+    let services = operated.api(SERVICE);
+    let ours = async || {
+        let all = services.list(&Default::default()).await.unwrap().items;
+        all.into_iter()
+            .find(|service| service.name_any().starts_with("weather-door-"))
+    };
+    let made = poll(LIMIT, ours).await.expect("never a Service");
+    assert_eq!(made.owner_references()[0].name, "weather");
+    operated.until_ready("weather").await;
+
+    operated
+        .delete(PHASE_PLUGIN, "door", &DeleteParams::background())
+        .await;
+    let gone = poll(LIMIT, async || ours().await.is_none().then_some(())).await;
+    assert!(gone.is_some(), "the Service stays");
+}
+
+const SERVICE: Kind = Kind {
+    api_version: "v1",
+    kind: "Service",
+    plural: "services",
+};

@@ -267,3 +267,53 @@ async fn plugins_of_two_namespaces_do_not_see_each_other() {
         );
     }
 }
+
+/// One in each language, as a team would ship it.
+#[cfg(feature = "languages")]
+#[tokio::test]
+async fn the_examples_serve_in_a_cluster() {
+    let registry = Registry::start().unwrap();
+    let operated = with_registry(&registry).await;
+    let built = |name: &str| {
+        let script = testbench_tests::folder("../hack/example.sh");
+        let output = std::process::Command::new(script)
+            .arg(name)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        std::fs::read(String::from_utf8(output.stdout).unwrap().trim()).unwrap()
+    };
+    let red_team = testbench_test_guests::RED_TEAM.to_vec();
+    for (name, after, wasm) in [
+        ("red-team", "run", red_team),
+        ("gate", "visualize", built("gate")),
+        ("notification", "gate", built("notification")),
+    ] {
+        push(&registry, &format!("team/{name}:1"), &wasm).await;
+        let oci = json!({"reference": format!("{}/team/{name}:1", registry.host())});
+        let spec = json!({"source": {"oci": oci}, "placement": {"after": after}});
+        operated.apply(plugin(name, spec)).await;
+    }
+    for name in ["red-team", "gate", "notification"] {
+        until_plugin(&operated, name, "True", "Serving").await;
+    }
+    let spec = json!({
+        "scenarios": scenarios("Hello"),
+        "env": [{"name": "WEBHOOK_URL", "value": "https://chat.example"}, {"name": "OPENAI_BASE_URL", "value": "http://model"}],
+    });
+    operated.apply(experiment("weather", spec)).await;
+    let steps = [
+        "run",
+        "red-team",
+        "evaluate",
+        "publish",
+        "visualize",
+        "gate",
+        "notification",
+    ];
+    until_steps(&operated, &steps).await;
+}
