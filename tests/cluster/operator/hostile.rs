@@ -130,7 +130,8 @@ async fn ends(operated: &Operated, attack: &Attack) {
                 .until_condition(name, "Ready", "False", "PluginUnavailable")
                 .await;
             let of = format!("PhasePlugin {}/{name} cannot serve", operated.name());
-            says(name, &why, &[vec![of], told.says.clone()].concat());
+            let digest = format!("({digest})");
+            says(name, &why, &[vec![of, digest], told.says.clone()].concat());
         }
         Expect::ExperimentFails(Told {
             reason,

@@ -360,11 +360,13 @@ impl Controller {
     ) -> PluginOutcome {
         let served = self.plugins.served(object, &observed.uid);
         let good = served.filter(|custom| custom.component.is_ok());
+        // Experiments are told which component: a tag, or a ConfigMap, may hold another one by now.
+        let of = source.digest.as_ref().map(|digest| format!(" ({digest})"));
         let serving = good.unwrap_or_else(|| {
             Arc::new(CustomPhase {
                 object: object.clone(),
                 spec: observed.spec.clone().unwrap_or_default(),
-                component: Err(failure.message.clone()),
+                component: Err(failure.message.clone() + &of.unwrap_or_default()),
             })
         });
         PluginOutcome {
