@@ -128,6 +128,9 @@ impl Schema {
             path: error.field_path,
             message: error.message,
         };
-        errors.into_vec().into_iter().map(refusal).collect()
+        let mut refusals: Vec<_> = errors.into_vec().into_iter().map(refusal).collect();
+        // The evaluator keeps properties in an order that differs from one process to the next.
+        refusals.sort_by(|a, b| a.path.cmp(&b.path));
+        refusals
     }
 }
