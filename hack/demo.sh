@@ -109,7 +109,7 @@ enter_cluster() {
     done
     others=$(kubectl get deployments --all-namespaces --selector app.kubernetes.io/name=testbench --output name)
     [ -z "$others" ] || fail "$context has an operator ($others), which would serve the Experiments of the demo too"
-    echo "It gets the namespace $namespace, a ClusterRole and a ClusterRoleBinding of that name, and the CustomResourceDefinition of Experiment if it has none. All of it is deleted in the end."
+    echo "It gets the namespace $namespace, a ClusterRole and a ClusterRoleBinding of that name, and our CustomResourceDefinitions if it has none. All of it is deleted in the end."
     printf 'Go on in the context %s? [y/N] ' "$context"
     { read -r answer </dev/tty; } 2>/dev/null || true
     case $answer in y | Y | yes) ;; *) fail "not agreed; nothing was done" ;; esac
