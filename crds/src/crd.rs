@@ -119,6 +119,14 @@ fn tidy(value: &mut Value) {
             if let Some(Value::Array(allowed)) = fields.get_mut("enum") {
                 allowed.retain(|value| !value.is_null());
             }
+            // No format of OpenAPI: the API server warns of it, and the bounds say the same.
+            if fields
+                .get("format")
+                .and_then(Value::as_str)
+                .is_some_and(|format| format.starts_with("uint"))
+            {
+                fields.remove("format");
+            }
             // Where a line of source ends says nothing to a reader.
             if let Some(Value::String(description)) = fields.get_mut("description") {
                 *description = description.replace('\n', " ");

@@ -268,6 +268,32 @@ async fn plugins_of_two_namespaces_do_not_see_each_other() {
     }
 }
 
+/// Whoever knows a digest, and that somebody else's component is in the cache, has no right to it by that.
+#[tokio::test]
+async fn what_is_cached_serves_nobody_whose_registry_does_not_give_it() {
+    let (theirs, other) = (Registry::start().unwrap(), Registry::start().unwrap());
+    push(&theirs, "team/extra:1", ECHO).await;
+    let mut operated = Operated::unattended().await;
+    operated.administration = allowing(&theirs.host());
+    let another = allowing(&other.host()).registries;
+    operated.administration.registries.extend(another);
+    operated.start_operator().await;
+    operated.apply(from_registry(&theirs, json!({}))).await;
+    let served = until_plugin(&operated, "extra", "True", "Serving").await;
+    let (_, manifest) = served["status"]["resolvedReference"]
+        .as_str()
+        .unwrap()
+        .split_once('@')
+        .unwrap();
+
+    let reference = json!({"reference": format!("{}/team/extra@{manifest}", other.host())});
+    let mut stolen = from_registry(&other, reference);
+    stolen["metadata"]["name"] = json!("stolen");
+    operated.apply(stolen).await;
+    let refused = until_plugin(&operated, "stolen", "False", "ArtifactNotFound").await;
+    assert!(message(&refused, "Ready").contains("nothing serves meanwhile"));
+}
+
 /// One in each language, as a team would ship it.
 #[cfg(feature = "languages")]
 #[tokio::test]

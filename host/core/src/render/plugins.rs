@@ -17,7 +17,7 @@ use crate::config::PluginConfig;
 use crate::error::with_causes;
 use crate::pipeline::Host;
 use crate::resolve::{ConfigMap, Lookup, ObjectRef, References};
-use crate::slots::{CustomPhase, Registered, component_in};
+use crate::slots::{CustomPhase, Registered, component_in, no_such_key};
 
 /// Why PhasePlugins cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -160,11 +160,8 @@ impl PluginFiles<'_> {
         };
         let ConfigMap { binary_data, .. } = &*found;
         let value = binary_data.get(key).ok_or_else(|| {
-            let keys: Vec<_> = binary_data.keys().map(String::as_str).collect();
-            format!(
-                "ConfigMap {object} has no key `{key}` in binaryData; there are: {}",
-                keys.join(", ")
-            )
+            let keys = binary_data.keys().map(String::as_str);
+            format!("ConfigMap {object}: {}", no_such_key(key, keys))
         })?;
         component_in(value, self.config.max_component_bytes())
             .map_err(|error| format!("key `{key}` of ConfigMap {object}: {error}"))

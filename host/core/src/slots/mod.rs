@@ -18,7 +18,7 @@ use self::chain::{Misplaced, Place};
 pub use self::custom::{CustomPhase, Unused, serving, why_unused};
 pub use self::registered::{RegisterError, Registered};
 pub use self::schema::SchemaError;
-pub use self::source::{ContentError, component_in, unpacked};
+pub use self::source::{ContentError, component_in, no_such_key, unpacked};
 use crate::path::join;
 use crate::validate::Validated;
 

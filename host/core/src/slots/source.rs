@@ -22,6 +22,18 @@ pub enum ContentError {
     TooLarge(usize),
 }
 
+/// That a ConfigMap whose binary keys are `keys` has no `key`.
+pub fn no_such_key<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> String {
+    let keys: Vec<_> = keys.collect();
+    let keys = match keys.as_slice() {
+        [] => "no key at all".to_owned(),
+        keys => keys.join(", "),
+    };
+    format!(
+        "expected the key `{key}` in binaryData, found {keys}; `kubectl create configmap NAME --from-file={key}=FILE` writes one"
+    )
+}
+
 /// The component in a value of `binaryData` as a manifest has it, in base64.
 ///
 /// # Errors

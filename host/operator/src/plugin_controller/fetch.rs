@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use testbench_api::{ConfigMapSource, OciSource, SecretRef};
 use testbench_core::config::PluginConfig;
 use testbench_core::error::with_causes;
-use testbench_core::slots::unpacked;
+use testbench_core::slots::{no_such_key, unpacked};
 use testbench_registry::{Credentials, InvalidRules, Layer, Problem, Reference, Rule, Rules};
 
 use super::outcome::{PluginFailure, Step};
@@ -38,11 +38,8 @@ pub(super) async fn from_config_map(
     };
     let mut binary_data = found.binary_data.unwrap_or_default();
     let Some(bytes) = binary_data.remove(key) else {
-        let keys: Vec<_> = binary_data.into_keys().collect();
-        let message = format!(
-            "ConfigMap {namespace}/{name} has no key `{key}` in binaryData; there are: {}",
-            keys.join(", ")
-        );
+        let keys = binary_data.keys().map(String::as_str);
+        let message = format!("ConfigMap {namespace}/{name}: {}", no_such_key(key, keys));
         return Err(lasting("KeyNotFound", message));
     };
     unpacked(bytes.0, config.max_component_bytes()).map_err(|error| {
