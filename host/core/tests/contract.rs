@@ -230,10 +230,14 @@ fn all_causes() -> Vec<String> {
             limit: 0,
             stderr: stderr.clone(),
         },
-        CallError::OutputLimit { limit: 0 },
+        CallError::OutputLimit {
+            limit: 0,
+            stderr: stderr.clone(),
+        },
         CallError::InvalidOutput {
             at: String::new(),
             why: String::new(),
+            stderr: stderr.clone(),
         },
         CallError::Trap {
             cause: String::new(),

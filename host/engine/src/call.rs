@@ -103,8 +103,9 @@ impl Engine {
             .await?
             .call(|guest, store| guest.generate(store, request))
             .await?;
+        let checked = output::check(answer, limits.output);
         Ok(Outcome {
-            result: output::check(answer, limits.output)?,
+            result: checked.map_err(|error| error.with_written(&written))?,
             log: log.lines,
             log_dropped: log.dropped,
             written,

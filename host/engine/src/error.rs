@@ -117,18 +117,25 @@ pub enum CallError {
         stderr: String,
     },
     /// It answered too much.
-    #[error("the plugin's answer is larger than its output limit of {} KiB", limit >> 10)]
+    #[error("the plugin's answer is larger than its output limit of {} KiB{}", limit >> 10, tail(stderr))]
     OutputLimit {
         /// The limit, in bytes.
         limit: usize,
+        /// The end of what it wrote to standard output and error, and logged.
+        stderr: String,
     },
     /// Its answer breaks the contract.
-    #[error("the plugin's answer breaks the contract: `{at}` {why}")]
+    #[error(
+        "the plugin's answer breaks the contract: `{at}` {why}{}",
+        tail(stderr)
+    )]
     InvalidOutput {
         /// Which part of the answer.
         at: String,
         /// What was expected, and what found.
         why: String,
+        /// The end of what it wrote to standard output and error, and logged.
+        stderr: String,
     },
     /// It trapped: a defect of the plugin.
     #[error("the plugin trapped: {cause}{}", tail(stderr))]
@@ -182,7 +189,16 @@ impl CallError {
         Self::InvalidOutput {
             at: at.into(),
             why: why.into(),
+            stderr: String::new(),
         }
+    }
+
+    /// With what the plugin wrote, where its answer is what is wrong.
+    pub(crate) fn with_written(mut self, written: &str) -> Self {
+        if let Self::OutputLimit { stderr, .. } | Self::InvalidOutput { stderr, .. } = &mut self {
+            written.clone_into(stderr);
+        }
+        self
     }
 
     /// What `error`, raised while a guest ran under `limits`, means.
@@ -205,6 +221,7 @@ impl CallError {
         if cause.contains("fuel allocated for hostcalls has been exhausted") {
             return Self::OutputLimit {
                 limit: limits.output,
+                stderr,
             };
         }
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {

@@ -23,7 +23,10 @@ pub(crate) fn check(
     limit: usize,
 ) -> Result<Result<Contribution, Failure>, CallError> {
     if size(&answer) > limit {
-        return Err(CallError::OutputLimit { limit });
+        return Err(CallError::OutputLimit {
+            limit,
+            stderr: String::new(),
+        });
     }
     match answer {
         Ok(contribution) => Ok(Ok(check_contribution(contribution)?)),

@@ -197,7 +197,7 @@ async fn an_answer_that_breaks_the_contract_is_refused_naming_the_part() {
         ("{", "EOF"),
     ] {
         match fails(&Guest::answering(answer)).await {
-            CallError::InvalidOutput { at, why: found } => {
+            CallError::InvalidOutput { at, why: found, .. } => {
                 assert_eq!(at, "workflow");
                 assert!(found.contains(why), "{found}");
             }
@@ -213,6 +213,12 @@ async fn what_a_plugin_said_last_stands_in_its_error_and_beside_its_answer() {
     let outcome = run(&guest).await.unwrap();
     assert_eq!(outcome.written, "hello");
     let error = fails(&guest.with_body(&format!("{says} unreachable"))).await;
+    assert!(error.to_string().ends_with("it wrote: hello"), "{error}");
+
+    // Also where the answer is what is wrong: here it is the same text, which is no JSON.
+    let answers = format!("{says} {}", answer(DATA, 5));
+    let error = fails(&Guest::new(&answers).data("hello")).await;
+    assert!(matches!(error, CallError::InvalidOutput { .. }), "{error}");
     assert!(error.to_string().ends_with("it wrote: hello"), "{error}");
 }
 
