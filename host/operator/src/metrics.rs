@@ -235,6 +235,10 @@ impl Metrics {
                 }
             }
         };
+        self.count(controller, result, took);
+    }
+
+    fn count(&self, controller: &'static str, result: &'static str, took: Duration) {
         let by_result = ByResult { controller, result };
         self.reconciles.get_or_create(&by_result).inc();
         let by_controller = ByController { controller };
@@ -254,11 +258,7 @@ impl Metrics {
                 "error"
             }
         };
-        let by_result = ByResult { controller, result };
-        self.reconciles.get_or_create(&by_result).inc();
-        let by_controller = ByController { controller };
-        let seconds = self.seconds.get_or_create(&by_controller);
-        seconds.observe(took.as_secs_f64());
+        self.count(controller, result, took);
     }
 
     fn observe_phases(&self, applied: &Applied) {

@@ -49,7 +49,7 @@ const CONCURRENCY: u16 = 4;
 const RESYNC: Duration = Duration::from_secs(600);
 /// How often a tag is looked at where the PhasePlugin does not say.
 const POLL: Duration = Duration::from_secs(300);
-/// Longest time that looking at one may take, compiling apart.
+/// Longest time that looking at one may take, fetching and compiling included, and waiting for the compiler.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Between two Experiments that a changed plugin concerns: they are worked on one after the other, not all at once.
 const SPREAD: Duration = Duration::from_millis(20);
